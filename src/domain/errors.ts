@@ -1,0 +1,76 @@
+/** The codes that clients may rely on, and the HTTP status each one is answered with. */
+export const statusOfCode = {
+  invalid_request: 400,
+  unauthorized: 401,
+  payment_required: 402,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  request_timeout: 408,
+  conflict: 409,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  idempotency_mismatch: 422,
+  rate_limited: 429,
+  internal_error: 500,
+  bad_gateway: 502,
+  unavailable: 503,
+  storage_full: 507,
+} as const
+
+export type ErrorCode = keyof typeof statusOfCode
+
+/** The field `type` of an error: the families that OpenAI's SDKs know. */
+export type ErrorType =
+  | 'invalid_request_error'
+  | 'authentication_error'
+  | 'permission_error'
+  | 'not_found_error'
+  | 'rate_limit_error'
+  | 'api_error'
+
+function typeOfStatus(status: number): ErrorType {
+  if (status === 401) return 'authentication_error'
+  if (status === 402 || status === 403) return 'permission_error'
+  if (status === 404) return 'not_found_error'
+  if (status === 429) return 'rate_limit_error'
+  return status < 500 ? 'invalid_request_error' : 'api_error'
+}
+
+export type ServiceErrorOptions = {
+  /** The request's field that is wrong, as the client named it. */
+  param?: string | null
+  cause?: unknown
+  /** Seconds after which asking again makes sense: sent as `Retry-After`. */
+  retryAfterS?: number
+}
+
+/** An error that a client is meant to see: its message names nothing internal. */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError'
+  readonly code: ErrorCode
+  readonly status: number
+  readonly type: ErrorType
+  readonly param: string | null
+  readonly retryAfterS: number | null
+
+  constructor(code: ErrorCode, message: string, options: ServiceErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.status = statusOfCode[code]
+    this.type = typeOfStatus(this.status)
+    this.param = options.param ?? null
+    this.retryAfterS = options.retryAfterS ?? null
+  }
+}
+
+/** A 400 that names the field and says what would be right. */
+export function invalid(param: string | null, message: string): ServiceError {
+  return new ServiceError('invalid_request', message, { param })
+}
+
+/** What node reports when the disk or the quota is full. */
+export function isDiskFull(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : null
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'SQLITE_FULL'
+}

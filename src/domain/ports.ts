@@ -1,0 +1,52 @@
+/** A file that is complete and durable in its job's folder. */
+export type StoredFile = {
+  /** Its name within the job's folder. */
+  name: string
+  sizeBytes: number
+  /** 64 hex digits. */
+  sha256: string
+  /** By the file's own bytes; `application/octet-stream` where they are of no kind that we know. */
+  contentType: string
+  /** Pixels; null where the header of the picture could not be read. */
+  width: number | null
+  height: number | null
+}
+
+/** A file being written. Exactly one of `finish` and `discard` ends it. */
+export interface FileSink {
+  /** Takes bytes; the promise, where there is one, is to be awaited before the next write (backpressure). */
+  write(chunk: Uint8Array): Promise<void> | undefined
+  /** Makes the file durable under its final name. After a rejection nothing of it is left. */
+  finish(): Promise<StoredFile>
+  /** Removes what was written. Never rejects; may be called after a failed `write`. */
+  discard(): Promise<void>
+}
+
+/** Where pictures lie: one folder for each job. */
+export interface Blobs {
+  /** Opens a new file in the job's folder. `label` begins its name: `in` or `out`. */
+  create(jobId: string, label: string): FileSink
+  /** Removes one file; one that is not there is no error. */
+  remove(jobId: string, name: string): Promise<void>
+  /** Removes a job's whole folder; one that is not there is no error. */
+  removeJob(jobId: string): Promise<void>
+  /** Gives another job the same finished file under the same name, durably. */
+  link(fromJobId: string, name: string, toJobId: string): Promise<void>
+  /** Absolute path of a file, for streaming it out. */
+  pathOf(jobId: string, name: string): string
+}
+
+/** The time, and a way to be called later: passed in, so that tests move it. */
+export interface Clock {
+  /** Milliseconds since 1970, UTC. */
+  now(): number
+  /** Calls `run` once after `delayMs`; the returned function calls it off. Does not keep the process alive. */
+  after(delayMs: number, run: () => void): () => void
+}
+
+/** Where each thing that happened leaves one line: fields first, then its name, such as `callback.applied`. */
+export interface Log {
+  info(fields: object, event: string): void
+  warn(fields: object, event: string): void
+  error(fields: object, event: string): void
+}

@@ -1,0 +1,98 @@
+import type { JobEventType } from './events.ts'
+import type { Charge, JobStatus, TaskState, TaskStatus } from './job.ts'
+
+/** A job as it is stored, with all that belongs to it. Times are milliseconds since 1970. */
+export type JobRecord = {
+  id: string
+  /** The API key's name; '' where no keys are configured. */
+  owner: string
+  status: JobStatus
+  model: string
+  prompt: string
+  params: Readonly<Record<string, unknown>>
+  n: number
+  metadata: Readonly<Record<string, string>>
+  warnings: readonly string[]
+  webhookUrl: string | null
+  webhookEvents: readonly JobEventType[]
+  fingerprint: string
+  retryOf: string | null
+  createdAt: number
+  submittedAt: number | null
+  completedAt: number | null
+  expiresAt: number
+  tasks: readonly TaskRecord[]
+  images: readonly ImageRecord[]
+  inputs: readonly InputRecord[]
+}
+
+export type TaskRecord = TaskState & {
+  id: number
+  jobId: string
+  position: number
+  serverErrors: number
+  dueAt: number
+  polls: number
+  expiresAt: number
+}
+
+/** What a picture's file is known to be; null where it is not here (yet). */
+export type FileFacts = {
+  file: string | null
+  contentType: string | null
+  sizeBytes: number | null
+  sha256: string | null
+  width: number | null
+  height: number | null
+}
+
+export type ImageRecord = FileFacts & {
+  /** Its index in URLs: in order of arrival, never changing. */
+  position: number
+  taskId: number
+  /** It came after its task's final state. */
+  late: boolean
+  providerUrl: string | null
+  revisedPrompt: string | null
+  /** Seconds since 1970, as the provider says. */
+  created: number | null
+  arrivedAt: number
+}
+
+export type InputRecord = FileFacts & { position: number; role: 'image' | 'mask'; url: string | null }
+
+/** A task that its step may now submit; nobody else has it. */
+export type ClaimedTask = { taskId: number; jobId: string; attempts: number }
+
+/** What a callback or a poll needs to know of a task before it has a result. */
+export type TaskRef = { taskId: number; jobId: string; status: TaskStatus; charge: Charge }
+
+/** One picture to be copied from where the provider keeps it. */
+export type DueCopy = { jobId: string; position: number; providerUrl: string; attempts: number }
+
+/** One task to be asked for at the provider. */
+export type DuePoll = {
+  taskId: number
+  jobId: string
+  providerTaskId: string | null
+  polls: number
+  status: TaskStatus
+  submittedAt: number | null
+  expiresAt: number
+}
+
+export type CallbackRecord = {
+  receivedAt: number
+  sizeBytes: number
+  outcome: 'applied' | 'duplicate' | 'late' | 'malformed'
+  body: string | null
+  file: string | null
+}
+
+export type IdempotencyRecord = {
+  jobId: string
+  fingerprint: string
+  createdAt: number
+  /** The job as it was answered; null while the first request is still under way. */
+  answer: JobRecord | null
+}

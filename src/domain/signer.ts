@@ -1,0 +1,67 @@
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+
+/**
+ * All that is derived from the one secret. The newest secret signs, older ones still verify, so that it can be changed while
+ * callbacks are under way.
+ */
+export type Signer = {
+  /** The token in a task's callback URL: says which task, and that it was us who made it. */
+  callbackToken(taskId: number): string
+  /** The task of a token; null where it is not ours. Reads no database, so that a forged token costs next to nothing. */
+  taskOfToken(token: string): number | null
+  /** The query that opens a picture's path without a key, good for 24 to 48 h, the same all day (UTC). */
+  signPath(path: string, now: number): string
+  /** Whether a query opens this path now. */
+  verifyPath(path: string, query: { exp?: unknown; sig?: unknown }, now: number): boolean
+  /** The webhook secret that holds where none is configured, in the form `whsec_…`. */
+  defaultWebhookSecrets(): string[]
+}
+
+const dayMs = 86_400_000
+
+function derive(secret: string, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, '', `darkroom ${purpose}`, 32))
+}
+
+/** Compares in constant time; texts of different lengths differ at once, their length being no secret. */
+function same(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+/**
+ * @param secrets newest first, at least one.
+ */
+export function makeSigner(secrets: readonly string[]): Signer {
+  const keys = (purpose: string): Buffer[] => secrets.map(secret => derive(secret, purpose))
+  const callbackKeys = keys('callback token')
+  const urlKeys = keys('signed url')
+  const [callbackKey] = callbackKeys
+  const [urlKey] = urlKeys
+  if (callbackKey === undefined || urlKey === undefined) throw new TypeError('at least one secret is needed')
+  const mac = (key: Buffer, text: string): string => createHmac('sha256', key).update(text).digest('base64url')
+
+  return {
+    callbackToken(taskId) {
+      return `${taskId}.${mac(callbackKey, String(taskId))}`
+    },
+    taskOfToken(token) {
+      const match = /^([1-9]\d{0,15})\.([\w-]{43})$/.exec(token)
+      const [, id, given] = match ?? []
+      if (id === undefined || given === undefined) return null
+      return callbackKeys.some(key => same(mac(key, id), given)) ? Number(id) : null
+    },
+    signPath(path, now) {
+      const exp = (Math.floor(now / dayMs) + 2) * (dayMs / 1_000)
+      return `exp=${exp}&sig=${mac(urlKey, `${path}?${exp}`)}`
+    },
+    verifyPath(path, { exp, sig }, now) {
+      if (typeof exp !== 'string' || typeof sig !== 'string' || !/^\d{1,12}$/.test(exp)) return false
+      if (Number(exp) * 1_000 <= now) return false
+      return urlKeys.some(key => same(mac(key, `${path}?${exp}`), sig))
+    },
+    defaultWebhookSecrets() {
+      return secrets.map(secret => `whsec_${derive(secret, 'webhooks').toString('base64')}`)
+    },
+  }
+}

@@ -1,0 +1,130 @@
+import type { JobStatus, MoveOutcome, Source } from './job.ts'
+import type { StoredFile } from './ports.ts'
+import type { CallbackRecord, ClaimedTask, DueCopy, DuePoll, IdempotencyRecord, JobRecord, TaskRef } from './records.ts'
+import type { JobRequest } from './request.ts'
+import type { ProviderError, Result } from './result.ts'
+
+export type JobFilter = {
+  /** null: everybody's. */
+  owner: string | null
+  status: JobStatus | null
+  model: string | null
+  /** Only jobs older than this one. */
+  before: string | null
+  limit: number
+}
+
+export type NewJob = {
+  id: string
+  owner: string
+  request: JobRequest
+  fingerprint: string
+  tasks: number
+  retryOf: string | null
+  now: number
+  expiresAt: number
+  /** `expiresBefore`: a key older than this no longer holds. */
+  idempotency: { key: string; expiresBefore: number } | null
+}
+
+export type Created = { kind: 'created' } | { kind: 'exists'; jobId: string; fingerprint: string }
+
+/** What became of a result. `unknown`: no such task (any more). */
+export type Applied = {
+  outcome: Exclude<MoveOutcome, 'ignored'> | 'unknown'
+  jobId: string | null
+  /** Whether rows now name the files that came with it; where not, they are the caller's to remove. */
+  kept: boolean
+}
+
+/** What is noted of a callback beside its result. The body is without its pictures. */
+export type Receipt = { sizeBytes: number; body: string }
+
+/**
+ * Where jobs live. Every method is one whole transaction; a write resolves when it is durable. Times are milliseconds since 1970.
+ *
+ * Every write may throw ServiceError: `storage_full` (nothing of it was kept), `unavailable` (it may or may not have been kept).
+ */
+export interface JobStore {
+  job(id: string): Promise<JobRecord | null>
+  /** The jobs that have a task of this id at the provider: nearly always one. */
+  jobsByProviderTask(providerTaskId: string): Promise<JobRecord[]>
+  /** Newest first. */
+  jobs(filter: JobFilter): Promise<JobRecord[]>
+  taskRef(taskId: number): Promise<TaskRef | null>
+  callbacks(jobId: string): Promise<CallbackRecord[]>
+  idempotencyKey(owner: string, key: string): Promise<IdempotencyRecord | null>
+  /** Throws where the store can't be read. */
+  probe(): Promise<void>
+
+  queuedTasks(): Promise<number>
+  nextQueuedAt(): Promise<number | null>
+  nextExpiryAt(): Promise<number | null>
+  nextPollAt(): Promise<number | null>
+  nextCopyAt(): Promise<number | null>
+  duePolls(now: number, limit: number): Promise<DuePoll[]>
+  dueCopies(now: number, limit: number): Promise<DueCopy[]>
+
+  /** Writes a job with its tasks and its idempotency key, or tells which job has the key already. */
+  createJob(job: NewJob): Promise<Created>
+  /** Keeps what the first request under a key was answered, for those that follow. */
+  saveAnswer(a: { owner: string; key: string; job: JobRecord }): Promise<void>
+  cancelJob(a: { jobId: string; now: number }): Promise<'canceled' | 'final' | 'unknown'>
+  /** Removes a final job with all its rows. False: it is not final, or not there. */
+  deleteJob(a: { jobId: string }): Promise<boolean>
+
+  /**
+   * Takes the tasks whose turn it is, as many as there is room for at the provider. An unconfirmed task takes room for
+   * `unconfirmedCountsMs`. What is claimed is durable before a byte of it leaves.
+   */
+  claimTasks(a: {
+    by: string
+    until: number
+    now: number
+    maxInFlight: number
+    unconfirmedCountsMs: number
+  }): Promise<ClaimedTask[]>
+  /** The provider took it. */
+  taskSubmitted(a: {
+    taskId: number
+    providerTaskId: string | null
+    traceId: string | null
+    now: number
+    pollAt: number | null
+  }): Promise<MoveOutcome | null>
+  /** The provider refused it: final. */
+  taskRefused(a: { taskId: number; error: ProviderError; now: number }): Promise<MoveOutcome | null>
+  /** It certainly was not accepted, and waits for its next try. */
+  taskReleased(a: { taskId: number; dueAt: number; serverError: boolean; now: number }): Promise<MoveOutcome | null>
+  /** Nobody knows whether it was accepted: never submitted again. */
+  taskUnconfirmed(a: { taskId: number; now: number; pollAt: number | null }): Promise<MoveOutcome | null>
+  /** Submits that died with their process, or outlived their lease: nobody knows whether they were accepted. Gives how many. */
+  recoverClaims(a: { by: string; now: number; pollAt: number | null }): Promise<number>
+  /** The one way in for a result, from wherever and whenever it comes. The first wins. */
+  applyResult(a: {
+    taskId: number
+    result: Result
+    source: Source
+    now: number
+    copyAt: number
+    receipt: Receipt | null
+  }): Promise<Applied>
+  /** A callback that could not be read: noted, and its task asked for at once. False: not noted, the file is the caller's to remove. */
+  callbackMalformed(a: { taskId: number; sizeBytes: number; file: string | null; now: number }): Promise<boolean>
+  /** It was asked for and is still running, or unknown. `pollAt` null: not to be asked for again. */
+  taskPolled(a: { taskId: number; pollAt: number | null }): Promise<void>
+  /** Ends what is past its deadline, so many at once. Gives how many. */
+  expireDue(a: { now: number; limit: number }): Promise<number>
+
+  /** A result's picture is now in the job's folder. False: it was already, or the job is gone; the file is the caller's to remove. */
+  imageCopied(a: { jobId: string; position: number; file: StoredFile }): Promise<boolean>
+  /** A copy did not succeed. `copyAt` null: given up. */
+  imageCopyFailed(a: { jobId: string; position: number; copyAt: number | null }): Promise<void>
+  /** A picture that was given by URL is now in the job's folder. False: as above. */
+  inputStored(a: { jobId: string; position: number; file: StoredFile }): Promise<boolean>
+
+  /** Calls back with each job that a commit changed, before the write that changed it resolves. Gives a way to stop. */
+  onChange(listener: (jobId: string) => void): () => void
+  /** Commits what waits, and closes. */
+  close(): Promise<void>
+}

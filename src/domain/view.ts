@@ -1,0 +1,163 @@
+import { billable, isFinal, type JobStatus } from './job.ts'
+import { credits, priceMultiplier } from './models.ts'
+import type { ImageRecord, InputRecord, JobRecord, TaskRecord } from './records.ts'
+import type { ProviderError } from './result.ts'
+
+/** Makes the URLs that a job shows. */
+export type Links = {
+  job(jobId: string): string
+  image(jobId: string, position: number): string
+  input(jobId: string, position: number): string
+}
+
+export type JobError = { code: string; message: string; type: string; trace_id: string | null; retryable: boolean }
+
+/** Codes after which the same request may well succeed when it is sent again, at once or after the account was put right. */
+const retryable = new Set([
+  'api_error',
+  'too_many_requests',
+  'rate_limited',
+  'timeout',
+  'provider_unreachable',
+  'expired',
+  'no_result',
+  'provider_error',
+  'used_up',
+  'disabled',
+  'invalid_token',
+  'token_expired',
+  'redirected',
+])
+
+function typeOf(code: string): string {
+  if (code === 'invalid_token' || code === 'token_expired' || code === 'token_mismatched' || code === 'no_token')
+    return 'authentication_error'
+  if (code === 'used_up' || code === 'disabled' || code === 'forbidden') return 'permission_error'
+  if (code === 'bad_request' || code === 'api_not_implemented') return 'invalid_request_error'
+  if (code === 'too_many_requests' || code === 'rate_limited') return 'rate_limit_error'
+  return 'api_error'
+}
+
+export function jobError(error: ProviderError): JobError {
+  const { code, message, traceId } = error
+  return { code, message, type: typeOf(code), trace_id: traceId, retryable: retryable.has(code) }
+}
+
+const expiredError: ProviderError = { code: 'expired', message: 'no result came before the deadline (expires_at)', traceId: null }
+
+function errorOfTask(task: TaskRecord): ProviderError | null {
+  if (task.status === 'failed') return task.error
+  return task.status === 'expired' ? { ...expiredError, traceId: task.traceId } : null
+}
+
+/** Milliseconds since 1970 as RFC 3339, UTC. */
+export function timestamp(at: number): string
+export function timestamp(at: number | null): string | null
+export function timestamp(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString()
+}
+
+function taskView(task: TaskRecord) {
+  return {
+    task_id: task.providerTaskId,
+    status: task.status,
+    attempts: task.attempts,
+    trace_id: task.traceId,
+    source: task.source,
+    submitted_at: timestamp(task.submittedAt),
+    completed_at: timestamp(task.completedAt),
+    error: task.error === null ? null : jobError(task.error),
+  }
+}
+
+function imageView(jobId: string, image: ImageRecord, links: Links) {
+  return {
+    url: links.image(jobId, image.position),
+    provider_url: image.providerUrl,
+    revised_prompt: image.revisedPrompt,
+    sha256: image.sha256,
+    bytes: image.sizeBytes,
+    content_type: image.contentType,
+    width: image.width,
+    height: image.height,
+  }
+}
+
+function resultView(jobId: string, images: readonly ImageRecord[], links: Links) {
+  const [first] = images
+  if (first === undefined) return null
+  // Some models always report 0: then the time at which it came is the nearest to the truth.
+  const created = first.created ?? Math.floor(first.arrivedAt / 1_000)
+  return { created, data: images.map(image => imageView(jobId, image, links)) }
+}
+
+function inputView(jobId: string, input: InputRecord, links: Links) {
+  return {
+    url: input.url ?? links.input(jobId, input.position),
+    content_type: input.contentType,
+    bytes: input.sizeBytes,
+  }
+}
+
+function costView(job: JobRecord) {
+  const size = typeof job.params['size'] === 'string' ? job.params['size'] : undefined
+  return {
+    multiplier: priceMultiplier(job.model, size),
+    credits: credits(job.model, job.tasks.length),
+    billable: billable(job.tasks.map(task => task.charge)),
+  }
+}
+
+function firstError(status: JobStatus, job: JobRecord): JobError | null {
+  if (status !== 'failed' && status !== 'expired') return null
+  const wanted = job.tasks.find(task => task.status === status) ?? job.tasks[0]
+  const error = wanted === undefined ? null : errorOfTask(wanted)
+  return error === null ? null : jobError(error)
+}
+
+/** A job as clients see it. */
+export function jobView(job: JobRecord, links: Links) {
+  const self = links.job(job.id)
+  return {
+    id: job.id,
+    task_id: job.tasks[0]?.providerTaskId ?? null,
+    status: job.status,
+    model: job.model,
+    prompt: job.prompt,
+    params: job.params,
+    n: job.n,
+    metadata: job.metadata,
+    inputs: job.inputs.map(input => inputView(job.id, input, links)),
+    warnings: job.warnings,
+    cost: costView(job),
+    tasks: job.tasks.map(taskView),
+    result: resultView(
+      job.id,
+      job.images.filter(image => !image.late),
+      links,
+    ),
+    late_result: resultView(
+      job.id,
+      job.images.filter(image => image.late),
+      links,
+    ),
+    error: firstError(job.status, job),
+    errors: job.tasks
+      .map(errorOfTask)
+      .filter(error => error !== null)
+      .map(jobError),
+    retry_of: job.retryOf,
+    created_at: timestamp(job.createdAt),
+    submitted_at: timestamp(job.submittedAt),
+    completed_at: timestamp(job.completedAt),
+    expires_at: timestamp(job.expiresAt),
+    urls: { self, events: `${self}/events`, cancel: `${self}/cancel` },
+  }
+}
+
+export type JobView = ReturnType<typeof jobView>
+
+/** Seconds after which asking again for a job makes sense; null where it is final. */
+export function retryAfterS(job: JobRecord): number | null {
+  return isFinal(job.status) ? null : 5
+}

@@ -1,0 +1,60 @@
+import { backslash, Escape, firstPrintable, quote } from './escape.ts'
+import { malformed } from './lift-error.ts'
+
+const prefix = 'data:'
+const maxHeaderChars = 256
+
+/** Stands for each byte beyond ASCII: which character it belongs to makes no difference. */
+const foreign = 0xfffd
+
+/**
+ * `open`: more is needed; `payload`: what follows is a data URL's base64; `text`: it begins like a data URL, but is none with
+ * base64; `other`: it does not begin with `data:`.
+ */
+export type Verdict = 'open' | 'payload' | 'text' | 'other'
+
+/** Reads the beginning of a JSON string's raw text, to find out whether it is a data URL with base64 in it. */
+export class DataUrlHeader {
+  verdict: Verdict = 'open'
+  readonly #escape = new Escape()
+  #header = ''
+
+  /** Reads on from `at`, until there is a verdict or the chunk ends; returns where it stopped: a closing quote is not taken. */
+  read(chunk: Buffer, at: number): number {
+    let next = at
+    for (; next < chunk.length && this.verdict === 'open'; next += 1) {
+      const byte = chunk[next] ?? 0
+      if (byte === quote && !this.#escape.isOpen) {
+        this.verdict = this.#header.length < prefix.length ? 'other' : 'text'
+        return next
+      }
+      this.#takeByte(byte)
+    }
+    return next
+  }
+
+  #takeByte(byte: number): void {
+    if (this.#escape.isOpen) {
+      const unit = this.#escape.take(byte)
+      if (unit >= 0) this.#takeChar(String.fromCharCode(unit))
+    } else if (byte === backslash) {
+      this.#escape.begin()
+    } else if (byte < firstPrintable) {
+      throw malformed('a control character in a string')
+    } else {
+      this.#takeChar(String.fromCharCode(byte < 0x80 ? byte : foreign))
+    }
+  }
+
+  #takeChar(char: string): void {
+    const expected = prefix[this.#header.length]
+    if (expected !== undefined && char.toLowerCase() !== expected) {
+      this.verdict = 'other'
+    } else if (char === ',') {
+      this.verdict = /; *base64$/i.test(this.#header) ? 'payload' : 'text'
+    } else {
+      this.#header += char
+      if (this.#header.length > maxHeaderChars) this.verdict = 'text'
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import { copyFile, link, open, opendir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Blobs } from '../domain/ports.ts'
+import { checkName, codeOf, Folders, isPartName, partName, prepareRoot, randomSuffix } from './folder.ts'
+import { DiskSink } from './sink.ts'
+
+export type FolderEntry = {
+  name: string
+  /** Milliseconds since 1970. */
+  modifiedAt: number
+}
+
+/** Pictures on a disk of this machine, one folder for each job. Job ids and names that are not names throw TypeError. */
+export interface Disk extends Blobs {
+  /** The folders that there are, in no order. Those made or removed meanwhile may be among them or not. */
+  jobIds(): AsyncIterable<string>
+  /** What lies in a job's folder, half-written files included: `remove` takes their names too. Empty where there is no folder. */
+  files(jobId: string): Promise<FolderEntry[]>
+  /**
+   * Makes a finished file of one job appear in another's folder under the same name, durably, without a copy where the file
+   * system allows. Doing it again is no error. Throws ENOENT where there is no such file.
+   */
+  link(fromJobId: string, name: string, toJobId: string): Promise<void>
+}
+
+/** Opens the folder that holds the jobs' folders; makes it where it is missing. Nothing is to be closed. */
+export async function openDisk(rootDir: string): Promise<Disk> {
+  const root = resolve(rootDir)
+  await prepareRoot(root)
+  const folders = new Folders(root)
+  const pathOf = (jobId: string, name: string): string => join(folders.pathOf(jobId), checkName(name))
+  return {
+    create: (jobId, label) => new DiskSink(folders, jobId, label),
+    remove: async (jobId, name) => {
+      await rm(join(folders.pathOf(jobId), isPartName(name) ? name : checkName(name)), { force: true })
+      await folders.dropIfEmpty(jobId)
+    },
+    removeJob: jobId => folders.remove(jobId),
+    pathOf,
+    jobIds: () => listJobIds(root),
+    files: async jobId => listFiles(folders.pathOf(jobId)),
+    link: async (fromJobId, name, toJobId) => {
+      const from = pathOf(fromJobId, name)
+      const to = pathOf(toJobId, name)
+      // Else a missing source would look like a missing folder.
+      await stat(from)
+      const part = join(folders.pathOf(toJobId), partName(`${name}-${randomSuffix()}`))
+      try {
+        await folders.within(toJobId, () => linkOrCopy(from, to, part))
+        await folders.makeDurable(toJobId)
+      } catch (error) {
+        await folders.dropIfEmpty(toJobId)
+        throw error
+      }
+    },
+  }
+}
+
+async function* listJobIds(root: string): AsyncGenerator<string> {
+  for await (const entry of await opendir(root)) {
+    if (entry.isDirectory() && isName(entry.name)) yield entry.name
+  }
+}
+
+function isName(name: string): boolean {
+  try {
+    return checkName(name) === name
+  } catch {
+    return false
+  }
+}
+
+async function listFiles(folder: string): Promise<FolderEntry[]> {
+  const entries: FolderEntry[] = []
+  for (const name of await namesIn(folder)) {
+    if (!isName(name) && !isPartName(name)) continue
+    try {
+      const { mtimeMs } = await stat(join(folder, name))
+      entries.push({ name, modifiedAt: Math.trunc(mtimeMs) })
+    } catch (error) {
+      // Removed, or renamed to its final name, since the folder was read.
+      if (codeOf(error) !== 'ENOENT') throw error
+    }
+  }
+  return entries
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+async function linkOrCopy(from: string, to: string, part: string): Promise<void> {
+  try {
+    await link(from, to)
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'EEXIST' && (await areAlike(from, to))) return
+    if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK') throw error
+    await copyDurably(from, to, part)
+  }
+}
+
+/** Their names are the same, 32 random bits included: with the same length, the one was made from the other by an earlier call. */
+async function areAlike(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([stat(one), stat(other)])
+  return a.size === b.size
+}
+
+async function copyDurably(from: string, to: string, part: string): Promise<void> {
+  try {
+    await copyFile(from, part)
+    const handle = await open(part, 'r')
+    try {
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+    await rename(part, to)
+  } catch (error) {
+    await rm(part, { force: true }).catch(() => {})
+    throw error
+  }
+}

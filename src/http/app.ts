@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { ServiceError } from '../domain/errors.ts'
+import type { Clock, Log } from '../domain/ports.ts'
+import type { Signer } from '../domain/signer.ts'
+import type { Ingest } from '../steps/ingest.ts'
+import { type AccessOptions, addAccess } from './access.ts'
+import { streamBodies } from './bodies.ts'
+import { callbackRoutes } from './callbacks.ts'
+import { badRequestText, makeErrorHandler } from './errors.ts'
+import { type HealthDeps, healthRoutes } from './health.ts'
+import { type JobRoutesDeps, jobRoutes } from './jobs.ts'
+import { isSignedPicture, type PictureRoutesDeps, pictureRoutes } from './pictures.ts'
+import { cutSlowBodies } from './slow-bodies.ts'
+
+export type AppDeps = JobRoutesDeps &
+  PictureRoutesDeps &
+  HealthDeps & {
+    access: Omit<AccessOptions, 'isSigned'>
+    ingest: Ingest
+    signer: Signer
+    clock: Clock
+    log: Log
+    trustProxy: readonly string[]
+    maxCallbackBytes: number
+    /** Logs each request that is answered, at debug. */
+    onAnswered?: (fields: object) => void
+  }
+
+/** A client's own id is taken where it is one that can stand in a log line. */
+function requestId(given: unknown): string {
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : `req_${randomUUID()}`
+}
+
+/** The service as an HTTP application, not listening yet. */
+export async function makeApp(deps: AppDeps): Promise<FastifyInstance> {
+  const onError = makeErrorHandler(deps.log)
+  const app = Fastify({
+    logger: false,
+    trustProxy: deps.trustProxy.length === 0 ? false : [...deps.trustProxy],
+    bodyLimit: Math.max(deps.limits.maxRequestBytes, 1),
+    genReqId: raw => requestId(raw.headers['x-request-id']),
+    routerOptions: { maxParamLength: 1_000 },
+    frameworkErrors: (error, request, reply) => {
+      void reply.header('x-request-id', request.id)
+      onError(error, request, reply)
+    },
+    clientErrorHandler: (error, socket) => {
+      const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
+      if (error.code !== 'ECONNRESET' && socket.writable) socket.write(badRequestText(requestId(null), status))
+      socket.destroy(error)
+    },
+    // Bodies have no time limit but a least rate (slow-bodies.ts); headers have to come at once.
+    requestTimeout: 0,
+    http: { headersTimeout: 15_000, connectionsCheckingInterval: 2_000 },
+    forceCloseConnections: 'idle',
+  })
+  app.setErrorHandler(onError)
+  app.setNotFoundHandler(async () => {
+    throw new ServiceError('not_found', 'there is no such route')
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id)
+  })
+  const { onAnswered } = deps
+  if (onAnswered !== undefined)
+    app.addHook('onResponse', async (request, reply) => {
+      // The route, not the URL: a callback's holds its token, and a picture's its signature.
+      onAnswered({
+        request_id: request.id,
+        method: request.method,
+        route: request.routeOptions.url,
+        status: reply.statusCode,
+        ms: reply.elapsedTime,
+      })
+    })
+  cutSlowBodies(app, deps.clock)
+  streamBodies(app)
+  await addAccess(app, { ...deps.access, isSigned: request => isSignedPicture(request, deps.signer, deps.clock.now()) })
+  await app.register(healthRoutes(deps))
+  await app.register(jobRoutes(deps))
+  await app.register(pictureRoutes(deps))
+  await app.register(callbackRoutes(deps))
+  return app
+}

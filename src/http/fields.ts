@@ -1,0 +1,147 @@
+import type { FastifyRequest } from 'fastify'
+import { invalid, ServiceError } from '../domain/errors.ts'
+import type { Blobs, FileSink, StoredFile } from '../domain/ports.ts'
+import type { Fields, FieldValue } from '../domain/request.ts'
+import { LiftError, type Lifted, liftJson } from '../files/lift.ts'
+import { readForm } from './form.ts'
+
+export type FieldLimits = { maxImageBytes: number; maxRequestBytes: number }
+
+const pictureFields = new Set(['image', 'image[]', 'mask'])
+/** All images that a request may have, the mask, and one too many, so that it is the count that is complained about. */
+const maxFiles = 18
+const maxParts = 200
+/** What a request is without its pictures: a prompt of 32,000 characters in any script, and room for the rest. */
+const maxTextBytes = 2 ** 20
+const maxDepth = 32
+
+/**
+ * Reads a request's body, JSON or form, its pictures straight into the job's folder.
+ * @throws ServiceError `invalid_request`, `payload_too_large`, `unsupported_media_type`.
+ */
+export async function readFields(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Fields> {
+  const declared = Number(request.headers['content-length'] ?? 0)
+  if (declared > limits.maxRequestBytes) throw new ServiceError('payload_too_large', tooLargeText(limits))
+  if (request.headers['content-encoding'] !== undefined && request.headers['content-encoding'] !== 'identity')
+    throw new ServiceError('unsupported_media_type', 'send the body without a Content-Encoding', { param: 'Content-Encoding' })
+  const isForm = /^multipart\/form-data\b/i.test(request.headers['content-type'] ?? '')
+  return isForm ? readFormFields(request, blobs, jobId, limits) : readJsonFields(request, blobs, jobId, limits)
+}
+
+async function readFormFields(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Fields> {
+  // A place is taken when a part begins, so that values stay in the order in which they were sent.
+  const places: { name: string; value: FieldValue | null }[] = []
+  let files = 0
+  await readForm(
+    request.raw,
+    {
+      text: (name, text) => places.push({ name, value: { kind: 'text', text } }),
+      async file(name, stream, filename) {
+        if (!pictureFields.has(name)) throw invalid(name.slice(0, 200), 'a file may only be sent as image, image[] or mask')
+        files += 1
+        if (files > maxFiles) throw invalid(name, 'too many files in one request')
+        const place: (typeof places)[number] = { name, value: null }
+        places.push(place)
+        const file = await storeFile(blobs.create(jobId, 'in'), stream, filename)
+        if (file !== null) place.value = { kind: 'file', file }
+      },
+    },
+    { maxFileBytes: limits.maxImageBytes, maxTextBytes, maxParts, maxBodyBytes: limits.maxRequestBytes },
+  )
+  const fields = new Map<string, FieldValue[]>()
+  for (const { name, value } of places) {
+    if (value !== null) fields.set(name, [...(fields.get(name) ?? []), value])
+  }
+  return fields
+}
+
+/** Streams one file into the folder; null for the empty part that a browser sends for a file that was not chosen. */
+async function storeFile(sink: FileSink, stream: AsyncIterable<Uint8Array>, filename: string): Promise<StoredFile | null> {
+  let sizeBytes = 0
+  try {
+    for await (const chunk of stream) {
+      sizeBytes += chunk.length
+      await sink.write(chunk)
+    }
+    if (sizeBytes === 0 && (filename === '' || filename === undefined)) {
+      await sink.discard()
+      return null
+    }
+    return await sink.finish()
+  } catch (error) {
+    await sink.discard()
+    throw error
+  }
+}
+
+async function readJsonFields(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Fields> {
+  const lifted = await liftRequest(request, blobs, jobId, limits)
+  const { value } = lifted
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(null, 'the body must be a JSON object')
+  const fields = new Map<string, FieldValue[]>()
+  for (const [name, item] of Object.entries(value)) {
+    if (!pictureFields.has(name)) {
+      fields.set(name, [{ kind: 'json', value: item }])
+      continue
+    }
+    const items: readonly unknown[] = Array.isArray(item) ? item : [item]
+    fields.set(
+      name,
+      items.map((one): FieldValue => {
+        const file = lifted.file(one)
+        return file === undefined ? { kind: 'json', value: one } : { kind: 'file', file }
+      }),
+    )
+  }
+  return fields
+}
+
+async function liftRequest(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Lifted> {
+  try {
+    // Not destroyed on an error: an answer is still to be sent on its connection.
+    return await liftJson(request.raw.iterator({ destroyOnReturn: false }), {
+      select: path => (path.length === 1 && pictureFields.has(path[0] ?? '') ? 'data_url' : null),
+      create: () => blobs.create(jobId, 'in'),
+      remove: file => blobs.remove(jobId, file.name),
+      maxBodyBytes: limits.maxRequestBytes,
+      maxJsonBytes: maxTextBytes,
+      maxFileBytes: limits.maxImageBytes,
+      maxFiles,
+      maxDepth,
+      keepRawBytes: 0,
+    })
+  } catch (error) {
+    if (error instanceof LiftError) throw liftProblem(error, limits)
+    // The only other reader of this stream is the network: it broke off.
+    if (!request.raw.complete && request.raw.destroyed) throw invalid(null, 'the body broke off')
+    throw error
+  }
+}
+
+function liftProblem(error: LiftError, limits: FieldLimits): ServiceError {
+  switch (error.kind) {
+    case 'malformed':
+      return new ServiceError('invalid_request', 'the body is no valid JSON', { cause: error })
+    case 'too_deep':
+      return new ServiceError('invalid_request', `the body is nested deeper than ${maxDepth} levels`, { cause: error })
+    case 'too_many_files':
+      return new ServiceError('invalid_request', 'image: too many pictures in one request', { param: 'image', cause: error })
+    case 'file_too_large':
+      return new ServiceError('payload_too_large', `image is larger than MAX_IMAGE_BYTES (${limits.maxImageBytes} bytes)`, {
+        param: 'image',
+        cause: error,
+      })
+    case 'json_too_large':
+      return new ServiceError('payload_too_large', `the body without its pictures is larger than ${maxTextBytes} bytes`, {
+        cause: error,
+      })
+    case 'body_too_large':
+      return new ServiceError('payload_too_large', tooLargeText(limits), { cause: error })
+    default:
+      return error.kind satisfies never
+  }
+}
+
+function tooLargeText(limits: FieldLimits): string {
+  return `the request is larger than MAX_REQUEST_BYTES (${limits.maxRequestBytes} bytes)`
+}

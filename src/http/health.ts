@@ -1,0 +1,36 @@
+import type { FastifyInstance } from 'fastify'
+import type { JobStore } from '../domain/store.ts'
+
+export type HealthDeps = {
+  store: Pick<JobStore, 'probe'>
+  /** Until when nothing is submitted because the provider refuses the account (ms since 1970); null: not paused. */
+  pausedUntil: () => number | null
+  isClosing: () => boolean
+  version: string
+}
+
+export function healthRoutes(deps: HealthDeps) {
+  return async (app: FastifyInstance): Promise<void> => {
+    const open = { config: { access: 'open' } } as const
+    app.get('/healthz', open, async () => ({ status: 'ok' }))
+    app.get('/readyz', open, async (_request, reply) => {
+      const pausedUntil = deps.pausedUntil()
+      // A pause is told, but the service stays ready: one that is taken out of its proxy would miss callbacks.
+      const submitting =
+        pausedUntil === null ? 'ok' : `paused until ${new Date(pausedUntil).toISOString()}: the provider refuses the account`
+      const store = await deps.store.probe().then(
+        () => 'ok',
+        () => 'cannot be read',
+      )
+      const ready = store === 'ok' && !deps.isClosing()
+      return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', store, submitting })
+    })
+    app.get('/', open, async () => ({
+      name: 'darkroom',
+      version: deps.version,
+      submit: 'POST /jobs',
+      read: 'GET /jobs/{job id or task id}',
+      list: 'GET /jobs',
+    }))
+  }
+}

@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { invalid, ServiceError } from '../domain/errors.ts'
+import { isJobId } from '../domain/ids.ts'
+import { isFinal, type JobStatus, jobStatuses } from '../domain/job.ts'
+import type { Blobs, Clock } from '../domain/ports.ts'
+import type { JobRecord } from '../domain/records.ts'
+import { checkIdempotencyKey } from '../domain/request.ts'
+import type { JobStore } from '../domain/store.ts'
+import { jobError, jobView, type Links, retryAfterS, timestamp } from '../domain/view.ts'
+import type { Accept, Accepted, Order } from '../steps/accept.ts'
+import type { Watch } from '../steps/watch.ts'
+import { type Caller, callerOf, maySee } from './access.ts'
+import { ignoreBodies } from './bodies.ts'
+import { type FieldLimits, readFields } from './fields.ts'
+
+export type JobRoutesDeps = {
+  store: JobStore
+  blobs: Blobs
+  accept: Accept
+  watch: Watch
+  clock: Clock
+  links: Links
+  limits: FieldLimits
+  newId: (prefix: string) => string
+}
+
+const longestWaitS = 90
+const defaultPage = 20
+const largestPage = 100
+
+/**
+ * The job that a path names: by our id, or by that of any of its tasks at the provider.
+ * @throws ServiceError `not_found`, for other keys' jobs alike.
+ */
+export async function findJob(store: JobStore, caller: Caller, name: string): Promise<JobRecord> {
+  const found = isJobId(name) ? [await store.job(name)] : await store.jobsByProviderTask(name)
+  const job = found.find(one => one !== null && maySee(caller, one))
+  if (job === null || job === undefined) throw new ServiceError('not_found', 'there is no such job', { param: 'taskId' })
+  return job
+}
+
+/** Seconds to wait, from `?wait=` or `Prefer: wait=`; null where neither is there. */
+function waitOf(request: FastifyRequest<{ Querystring: Query }>): number | null {
+  const { wait } = request.query
+  const preferred = /(?:^|[,;]\s*)wait\s*=\s*"?([^",;\s]*)/i.exec(String(request.headers.prefer ?? ''))?.[1]
+  const given = wait ?? preferred
+  if (given === undefined) return null
+  if (typeof given !== 'string' || !/^\d{1,9}$/.test(given))
+    throw invalid('wait', 'wait must be a whole number of seconds, 0 or more')
+  return Math.min(longestWaitS, Number(given))
+}
+
+type Query = Record<string, string | string[] | undefined>
+type ById = { Params: { taskId: string }; Querystring: Query }
+
+function single(query: Query, name: string): string | null {
+  const value = query[name]
+  if (Array.isArray(value)) throw invalid(name, `${name} must be given once`)
+  return value === undefined || value === '' ? null : value
+}
+
+function isStatus(text: string): text is JobStatus {
+  return jobStatuses.some(status => status === text)
+}
+
+function readPage(query: Query) {
+  const status = single(query, 'status')
+  if (status !== null && !isStatus(status)) throw invalid('status', `status must be one of ${jobStatuses.join(', ')}`)
+  const size = single(query, 'limit') ?? String(defaultPage)
+  if (!/^\d{1,3}$/.test(size) || Number(size) < 1 || Number(size) > largestPage)
+    throw invalid('limit', `limit must be a whole number from 1 to ${largestPage}`)
+  const cursor = single(query, 'cursor')
+  const before = cursor === null ? null : Buffer.from(cursor, 'base64url').toString('latin1')
+  if (before !== null && !isJobId(before)) throw invalid('cursor', 'cursor must be the next_cursor of an earlier answer')
+  return { status, model: single(query, 'model'), limit: Number(size), before }
+}
+
+/** A header that stands there once, or not at all. */
+function header(request: FastifyRequest, name: string): string | null {
+  const value = request.headers[name]
+  return typeof value === 'string' ? value : null
+}
+
+export function jobRoutes(deps: JobRoutesDeps) {
+  const { store, blobs, accept, links } = deps
+
+  function orderOf(request: FastifyRequest): Order {
+    const key = header(request, 'idempotency-key')
+    return {
+      jobId: deps.newId('job'),
+      owner: callerOf(request).owner,
+      idempotencyKey: key === null ? null : checkIdempotencyKey(key),
+    }
+  }
+
+  function answer(reply: FastifyReply, request: FastifyRequest, accepted: Accepted): FastifyReply {
+    const { job } = accepted
+    if (accepted.replayed) void reply.header('idempotent-replayed', 'true')
+    if (accepted.kind === 'job') {
+      const view = jobView(job, links)
+      const again = retryAfterS(job)
+      if (again !== null) void reply.header('retry-after', again)
+      return reply.code(202).header('location', view.urls.self).send(view)
+    }
+    const { status } = new ServiceError(accepted.code, accepted.error.message)
+    const { code, message, type } = jobError(accepted.error)
+    return reply.code(status).send({ error: { code, message, type, param: null }, job_id: job.id, request_id: request.id })
+  }
+
+  /** Sends a job with its ETag, or 304 where the client has it already. */
+  function sendJob(reply: FastifyReply, request: FastifyRequest, job: JobRecord): FastifyReply {
+    const body = JSON.stringify(jobView(job, links))
+    const etag = `"${createHash('sha1').update(body).digest('base64url')}"`
+    const again = retryAfterS(job)
+    if (again !== null) void reply.header('retry-after', again)
+    void reply.header('etag', etag).header('cache-control', 'private, no-cache')
+    if (
+      header(request, 'if-none-match')
+        ?.split(',')
+        .some(one => one.trim().replace(/^W\//, '') === etag) === true
+    )
+      return reply.code(304).send()
+    return reply.type('application/json; charset=utf-8').send(body)
+  }
+
+  /** Fires when the client has gone, so that nothing waits for it. */
+  function gone(reply: FastifyReply): AbortSignal {
+    const controller = new AbortController()
+    reply.raw.once('close', () => controller.abort())
+    return controller.signal
+  }
+
+  /** What is done to a job takes no body, whatever a client sends along. */
+  async function actions(scope: FastifyInstance): Promise<void> {
+    ignoreBodies(scope)
+
+    scope.post<ById>('/jobs/:taskId/cancel', { config: { access: 'read' } }, async request => {
+      const { id } = await findJob(store, callerOf(request), request.params.taskId)
+      const outcome = await store.cancelJob({ jobId: id, now: deps.clock.now() })
+      const job = await store.job(id)
+      if (job === null || outcome === 'unknown') throw new ServiceError('not_found', 'there is no such job', { param: 'taskId' })
+      if (outcome === 'final') throw new ServiceError('conflict', `the job is ${job.status} already: nothing to cancel`)
+      return jobView(job, links)
+    })
+
+    scope.post<ById>('/jobs/:taskId/retry', { config: { access: 'submit' } }, async (request, reply) => {
+      const job = await findJob(store, callerOf(request), request.params.taskId)
+      return answer(reply, request, await accept.retry(orderOf(request), job))
+    })
+
+    scope.delete<ById>('/jobs/:taskId', { config: { access: 'read' } }, async (request, reply) => {
+      const job = await findJob(store, callerOf(request), request.params.taskId)
+      if (!isFinal(job.status) || !(await store.deleteJob({ jobId: job.id })))
+        throw new ServiceError('conflict', `only a final job can be deleted; this one is ${job.status}: cancel it first`)
+      await blobs.removeJob(job.id)
+      return reply.code(204).send()
+    })
+  }
+
+  return async (app: FastifyInstance): Promise<void> => {
+    app.post('/jobs', { config: { access: 'submit' } }, async (request, reply) => {
+      const order = orderOf(request)
+      const accepted = await accept.accept(order, () => readFields(request, blobs, order.jobId, deps.limits))
+      return answer(reply, request, accepted)
+    })
+
+    app.get<ById>('/jobs/:taskId', { config: { access: 'read' } }, async (request, reply) => {
+      const waitS = waitOf(request)
+      const job = await findJob(store, callerOf(request), request.params.taskId)
+      if (waitS === null || waitS === 0 || isFinal(job.status)) return sendJob(reply, request, job)
+      if (single(request.query, 'wait') === null) void reply.header('preference-applied', `wait=${waitS}`)
+      const deadlineAt = deps.clock.now() + waitS * 1_000
+      const ended = await deps.watch.watch(job.id, one => isFinal(one.status), deadlineAt, gone(reply))
+      return sendJob(reply, request, ended ?? job)
+    })
+
+    app.get<{ Querystring: Query }>('/jobs', { config: { access: 'read' } }, async request => {
+      const { status, model, limit, before } = readPage(request.query)
+      const owner = callerOf(request).sees === 'all' ? null : callerOf(request).owner
+      const jobs = await store.jobs({ owner, status, model, before, limit: limit + 1 })
+      const page = jobs.slice(0, limit)
+      const last = page.at(-1)
+      const more = jobs.length > limit && last !== undefined
+      return {
+        data: page.map(job => jobView(job, links)),
+        next_cursor: more ? Buffer.from(last.id, 'latin1').toString('base64url') : null,
+        has_more: more,
+      }
+    })
+
+    await app.register(actions)
+
+    app.get<ById>('/jobs/:taskId/callbacks', { config: { access: 'read' } }, async request => {
+      const job = await findJob(store, callerOf(request), request.params.taskId)
+      const rows = await store.callbacks(job.id)
+      return {
+        data: rows.map(row => ({
+          received_at: timestamp(row.receivedAt),
+          bytes: row.sizeBytes,
+          outcome: row.outcome,
+          body: row.body === null ? null : parseOrText(row.body),
+        })),
+      }
+    })
+  }
+}
+
+/** The body as JSON; as the text it is where it was cut for its length. */
+function parseOrText(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return body
+  }
+}

@@ -1,0 +1,89 @@
+import send from '@fastify/send'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ServiceError } from '../domain/errors.ts'
+import type { Blobs, Clock } from '../domain/ports.ts'
+import type { FileFacts, JobRecord } from '../domain/records.ts'
+import type { Signer } from '../domain/signer.ts'
+import type { JobStore } from '../domain/store.ts'
+import type { Pictures } from '../steps/pictures.ts'
+import { findJob } from './jobs.ts'
+
+export type PictureRoutesDeps = { store: JobStore; blobs: Blobs; pictures: Pictures; clock: Clock }
+
+type ByIndex = { Params: { taskId: string; index: string }; Querystring: { exp?: unknown; sig?: unknown } }
+
+/** Whether a request's own query opens its path: our signature over the path, and not yet past its time. */
+export function isSignedPicture(request: FastifyRequest, signer: Signer, now: number): boolean {
+  const [path = ''] = request.url.split('?', 1)
+  // Parsed by fastify from the query; anything but two texts is refused by the signer.
+  return signer.verifyPath(path, request.query as ByIndex['Querystring'], now)
+}
+
+function positionOf(text: string): number {
+  if (!/^(0|[1-9]\d{0,3})$/.test(text)) throw new ServiceError('not_found', 'there is no such picture', { param: 'index' })
+  return Number(text)
+}
+
+/** Sends a file that never changes: whole, in part, or not at all where the client has it. */
+async function sendPicture(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  path: string,
+  file: FileFacts,
+  isPublic: boolean,
+): Promise<FastifyReply> {
+  const etag = `"${file.sha256}"`
+  void reply.headers({
+    etag,
+    'cache-control': `${isPublic ? 'public' : 'private'}, max-age=31536000, immutable`,
+    'content-type': file.contentType ?? 'application/octet-stream',
+    'x-content-type-options': 'nosniff',
+    // Whatever the bytes are, they are no page of ours.
+    'content-security-policy': "default-src 'none'; sandbox",
+    'cross-origin-resource-policy': 'cross-origin',
+  })
+  const { headers } = request.raw
+  const known = headers['if-none-match']
+    ?.split(',')
+    .map(one => one.trim().replace(/^W\//, ''))
+    .some(one => one === etag || one === '*')
+  if (known === true) return reply.code(304).send()
+  // The ETag is ours, and these conditions are about it: what is left for the library to look at is the range alone.
+  if (headers['if-range'] !== undefined && headers['if-range'] !== etag) delete headers.range
+  for (const name of ['if-range', 'if-none-match', 'if-match', 'if-modified-since', 'if-unmodified-since']) delete headers[name]
+  const options = { etag: false, lastModified: false, cacheControl: false, contentType: false, dotfiles: 'allow' } as const
+  const found = await send(request.raw, encodeURI(path), options)
+  if (found.type === 'error') {
+    if (found.statusCode !== 416)
+      throw new ServiceError('not_found', 'the file of this picture is gone', { cause: found.metadata.error })
+    void reply.removeHeader('etag').removeHeader('cache-control').type('text/plain; charset=utf-8')
+    return reply.code(416).headers(found.headers).send('the range lies outside of the picture')
+  }
+  return reply.code(found.statusCode).headers(found.headers).send(found.stream)
+}
+
+/** `/jobs/…/images/…` and `/jobs/…/inputs/…`. */
+export function pictureRoutes(deps: PictureRoutesDeps) {
+  const { store, blobs, pictures } = deps
+
+  /** By a signed URL the job is whoever's it is; the signature says that we showed it. */
+  async function jobFor(request: FastifyRequest<ByIndex>): Promise<{ job: JobRecord; isPublic: boolean }> {
+    const caller = request.caller
+    const isPublic = caller === null
+    const job = await findJob(store, caller ?? { owner: '', sees: 'all' }, request.params.taskId)
+    return { job, isPublic }
+  }
+
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get<ByIndex>('/jobs/:taskId/images/:index', { config: { access: 'picture' } }, async (request, reply) => {
+      const { job, isPublic } = await jobFor(request)
+      const file = await pictures.image(job, positionOf(request.params.index))
+      return sendPicture(request, reply, blobs.pathOf(job.id, file.file), file, isPublic)
+    })
+    app.get<ByIndex>('/jobs/:taskId/inputs/:index', { config: { access: 'picture' } }, async (request, reply) => {
+      const { job, isPublic } = await jobFor(request)
+      const file = await pictures.input(job, positionOf(request.params.index))
+      return sendPicture(request, reply, blobs.pathOf(job.id, file.file), file, isPublic)
+    })
+  }
+}

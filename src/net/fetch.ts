@@ -1,0 +1,203 @@
+import { type Agent, type Dispatcher, request } from 'undici'
+import type { FileSink, StoredFile } from '../domain/ports.ts'
+import { FetchFailed, failureOfConnection, failureOfTransfer, idleFailure } from './failure.ts'
+import { checkUrl, type DialPolicy, guardedAgent } from './guard.ts'
+
+export type FetchLimits = {
+  /** A body with more bytes than this fails, by its `content-length` or as it comes. */
+  maxBytes: number
+  /** For everything together: names, connections, redirects and the last byte. */
+  timeoutMs: number
+  /** Calls the download off. */
+  signal?: AbortSignal
+}
+
+/** Downloads from addresses that its policy allows, over connections that it keeps. */
+export interface Fetcher {
+  /**
+   * Downloads `url` into a file. `openSink` is called once, when a good answer has begun; the sink is finished or discarded
+   * before this settles. At most 3 redirects are followed, each judged like `url` itself, none from https to http.
+   *
+   * Throws FetchFailed for what has to do with `url`, its server, the limits or the signal; errors of `openSink` and of the
+   * sink come through as they are.
+   */
+  fetchToFile(url: string, openSink: () => FileSink, limits: FetchLimits): Promise<StoredFile>
+  /** Breaks off what is under way, as a FetchFailed that is retryable, and closes all connections. */
+  close(): Promise<void>
+}
+
+type Response = Dispatcher.ResponseData
+
+const maxRedirects = 3
+const maxIdleMs = 15_000
+const redirects: readonly number[] = [301, 302, 303, 307, 308]
+
+const requestHeaders = {
+  accept: 'image/png, image/jpeg, image/webp, image/*;q=0.9, */*;q=0.5',
+  // undici does not decompress, and the size limit is meant for the bytes that are stored.
+  'accept-encoding': 'identity',
+  // Some hosts of pictures answer 403 to a request without one.
+  'user-agent': 'darkroom',
+}
+
+/** A fetcher for one policy. It holds connections: close it. */
+export function createFetcher(policy: DialPolicy): Fetcher {
+  const agent = guardedAgent(policy)
+  const closing = new AbortController()
+  return {
+    fetchToFile: async (url, openSink, limits) => {
+      const deadline = startDeadline(limits, closing.signal)
+      try {
+        const response = await getFollowing(url, { agent, policy, limits, signal: deadline.signal })
+        return await pour(response, openSink, limits)
+      } finally {
+        deadline.stop()
+      }
+    },
+    close: async () => {
+      closing.abort()
+      await agent.destroy()
+    },
+  }
+}
+
+/**
+ * Aborts with the FetchFailed that is to be thrown. A timer of its own rather than AbortSignal.timeout, because that one
+ * cannot be stopped: it would live on for the rest of its time after each download that was quick.
+ */
+function startDeadline(limits: FetchLimits, closing: AbortSignal): { signal: AbortSignal; stop: () => void } {
+  const controller = new AbortController()
+  const tookTooLong = () =>
+    controller.abort(new FetchFailed(`took longer than ${limits.timeoutMs / 1000} s`, { retryable: true }))
+  const timer = setTimeout(tookTooLong, limits.timeoutMs)
+  const callers = [closing, limits.signal].filter(signal => signal !== undefined)
+  const interrupt = () => {
+    const cause = callers.find(signal => signal.aborted)?.reason
+    controller.abort(new FetchFailed('was interrupted', { retryable: true, cause }))
+  }
+  for (const signal of callers) signal.addEventListener('abort', interrupt, { once: true })
+  // A signal that is aborted already has no more events to send.
+  if (callers.some(signal => signal.aborted)) interrupt()
+  return {
+    signal: controller.signal,
+    stop: () => {
+      clearTimeout(timer)
+      for (const signal of callers) signal.removeEventListener('abort', interrupt)
+    },
+  }
+}
+
+type Trip = { agent: Agent; policy: DialPolicy; limits: FetchLimits; signal: AbortSignal }
+
+/** Follows redirects to an answer that is a 200, not encoded and not too large by its own account. */
+async function getFollowing(text: string, trip: Trip): Promise<Response> {
+  let url = checked(text, trip.policy)
+  for (let hops = 0; ; hops++) {
+    const response = await get(url, trip)
+    const failure = redirects.includes(response.statusCode) ? null : failureOfHeaders(response, trip.limits)
+    if (response.statusCode === 200 && failure === null) return response
+    drop(response)
+    if (failure !== null) throw failure
+    if (hops === maxRedirects) throw new FetchFailed(`redirects more than ${maxRedirects} times`, { status: response.statusCode })
+    url = nextUrl(url, response, trip.policy)
+  }
+}
+
+function checked(text: string, policy: DialPolicy): URL {
+  const check = checkUrl(text, policy)
+  if (check.ok) return check.url
+  throw new FetchFailed(check.reason)
+}
+
+async function get(url: URL, trip: Trip): Promise<Response> {
+  const idleMs = Math.min(trip.limits.timeoutMs, maxIdleMs)
+  const { agent, signal } = trip
+  try {
+    signal.throwIfAborted()
+    const timeouts = { headersTimeout: idleMs, bodyTimeout: idleMs }
+    const answer = request(url, { dispatcher: agent, headers: requestHeaders, signal, ...timeouts })
+    return await unlessAborted(answer, signal)
+  } catch (error) {
+    throw idleFailure(error, idleMs) ?? failureOfConnection(error)
+  }
+}
+
+/** undici looks at the signal only once the connection stands: without this, a host that drops packets holds us 10 s longer. */
+async function unlessAborted<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([pending, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+function failureOfHeaders(response: Response, limits: FetchLimits): FetchFailed | null {
+  const status = response.statusCode
+  if (status !== 200) {
+    const retryable = status === 408 || status === 425 || status === 429 || status >= 500
+    return new FetchFailed(`answered ${status}`, { status, retryable })
+  }
+  const encoding = response.headers['content-encoding'] ?? 'identity'
+  if (String(encoding).trim().toLowerCase() !== 'identity') {
+    return new FetchFailed('sent a compressed body, which was not asked for', { status })
+  }
+  // A length that is missing or no number compares as false: then the count of the bytes decides.
+  return Number(response.headers['content-length']) > limits.maxBytes ? tooLarge(limits.maxBytes) : null
+}
+
+function nextUrl(from: URL, response: Response, policy: DialPolicy): URL {
+  const status = response.statusCode
+  const { location } = response.headers
+  const to = typeof location === 'string' ? URL.parse(location, from.href) : null
+  if (to === null) throw new FetchFailed(`answered ${status} without saying where to go`, { status })
+  if (from.protocol === 'https:' && to.protocol === 'http:') {
+    throw new FetchFailed('redirects from https to http', { status })
+  }
+  const check = checkUrl(to.href, policy)
+  if (check.ok) return check.url
+  throw new FetchFailed(`redirects to a URL that ${check.reason}`, { status })
+}
+
+function tooLarge(maxBytes: number): FetchFailed {
+  const mb = maxBytes / 2 ** 20
+  const limit = mb >= 1 ? `${Math.round(mb * 10) / 10} MB` : `${maxBytes} bytes`
+  return new FetchFailed(`is larger than ${limit}`, { status: 200 })
+}
+
+/** The body's bytes, with the errors of the transfer as FetchFailed. What the reader of this throws is not caught here. */
+async function* bodyOf(response: Response, limits: FetchLimits): AsyncGenerator<Uint8Array> {
+  // undici's stream is typed as one of anything; without an encoding set it yields Buffers.
+  const body: AsyncIterable<Uint8Array> = response.body
+  try {
+    yield* body
+  } catch (error) {
+    throw idleFailure(error, Math.min(limits.timeoutMs, maxIdleMs)) ?? failureOfTransfer(error)
+  }
+}
+
+async function pour(response: Response, openSink: () => FileSink, limits: FetchLimits): Promise<StoredFile> {
+  let sink: FileSink | null = null
+  try {
+    sink = openSink()
+    let sizeBytes = 0
+    for await (const chunk of bodyOf(response, limits)) {
+      sizeBytes += chunk.byteLength
+      if (sizeBytes > limits.maxBytes) throw tooLarge(limits.maxBytes)
+      const written = sink.write(chunk)
+      if (written !== undefined) await written
+    }
+  } catch (error) {
+    drop(response)
+    await sink?.discard()
+    throw error
+  }
+  return sink.finish()
+}
+
+/** Gives up what is left of a body, with its connection: reading it to its end would take the time that its server likes. */
+function drop(response: Response): void {
+  response.body.on('error', () => {}).destroy()
+}

@@ -1,0 +1,57 @@
+import type { SubmitOutcome } from '../domain/provider.ts'
+import { type FileLookup, type ProviderError, parseAccepted, parseError, parseResult } from '../domain/result.ts'
+
+/** What the provider answered to a submit. `body` is undefined where it was no JSON, or could not be read to its end. */
+export type Answer = { status: number; retryAfterMs: number | null; body: unknown; fileOf: FileLookup }
+
+/** Sorts an answer to a submit: what it means for whether the task was accepted, and billed. */
+export function classifyAnswer(answer: Answer): SubmitOutcome {
+  const { status, body } = answer
+  if (status >= 200 && status < 300) return classifySuccess(answer)
+  if (status >= 300 && status < 400) {
+    const message = `the provider's address answers with a redirect (HTTP ${status}): check PROVIDER_BASE_URL and PROVIDER_EDITS_PATH`
+    return { kind: 'refused', status, error: { code: 'redirected', message, traceId: null, status } }
+  }
+  const told = parseError(body)
+  if (status === 429) {
+    const error = told ?? ownError('rate_limited', 'the provider asks to wait')
+    return { kind: 'not_sent', reason: 'rate_limited', retryAfterMs: answer.retryAfterMs, error }
+  }
+  if (told !== null && status === 500)
+    return { kind: 'not_sent', reason: 'server_error', retryAfterMs: answer.retryAfterMs, error: told }
+  if (told !== null && status >= 400 && status < 500 && status !== 408)
+    return { kind: 'refused', status, error: { ...told, status } }
+  return { kind: 'unconfirmed', reason: `HTTP ${status}${told === null ? ' without the provider’s JSON' : ` ${told.code}`}` }
+}
+
+function classifySuccess({ status, body, fileOf }: Answer): SubmitOutcome {
+  const result = parseResult(body, fileOf)
+  if (result !== null) return { kind: 'finished', result }
+  const accepted = parseAccepted(body)
+  if (accepted !== null) return accepted
+  return { kind: 'unconfirmed', reason: `HTTP ${status} with neither a task_id nor a result` }
+}
+
+/** Sorts what kept a submit from being answered. `left`: its first byte may have reached the provider. */
+export function classifyFailure(error: unknown, left: boolean): SubmitOutcome {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
+  if (left) return { kind: 'unconfirmed', reason: `no answer: ${code}` }
+  return {
+    kind: 'not_sent',
+    reason: 'unreachable',
+    retryAfterMs: null,
+    error: ownError('provider_unreachable', `the provider could not be reached (${code})`),
+  }
+}
+
+function ownError(code: string, message: string): ProviderError {
+  return { code, message, traceId: null }
+}
+
+/** Retry-After in either of its forms, as milliseconds from now; null where there is none. */
+export function parseRetryAfter(header: unknown, now: number): number | null {
+  if (typeof header !== 'string') return null
+  if (/^\d{1,9}(\.\d+)?$/.test(header.trim())) return Math.round(Number(header) * 1_000)
+  const at = Date.parse(header)
+  return Number.isNaN(at) ? null : Math.max(0, at - now)
+}

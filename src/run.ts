@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pino from 'pino'
+import { systemClock } from './clock.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { type Service, startService } from './wire.ts'
+
+/** The service closes within this, whatever its sockets do. */
+const closeWithinMs = 9_500
+
+function readVersion(): string {
+  const text = readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')
+  // Our own file.
+  return (JSON.parse(text) as { version: string }).version
+}
+
+function configOrExit(): Config {
+  try {
+    return readConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    console.error(`darkroom cannot start; ${error.problems.length === 1 ? 'a setting is' : 'settings are'} wrong:`)
+    for (const problem of error.problems) console.error(`  - ${problem}`)
+    process.exit(1)
+  }
+}
+
+/** A blue dot on paper, 64×64, small enough for a command line. */
+const tinyPicture =
+  'iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAgMAAADXB5lNAAAADFBMVEUlY+v07+Z5nOm6yOi0Qn/XAAAACXBIWXMAAAsTAAALEwEAmpwYAAAAlklEQVQ4y93Tuw2AMAwEUBNEkQEYIXswAgWfVIhRsgSj0LME+/CJHQInREUBV74qti9UX0Kfh86p8QSOSMVgaY2JYNogPaChPUMA68EE6D3oAM6DEmiJMzNUAjmDFTAMpUDG0AtohkIgYZgEUgYnoO6AQt6E53fA02E4GB8WBCuEJcMZ4FB4Sjg21AEKg5WC0mEtf/HnFraU9s0K/ItpAAAAAElFTkSuQmCC'
+
+/** For the person at the keyboard; programs read the log. */
+function greet(service: Service, config: Config): void {
+  const key = config.apiKeys.length === 0 ? '' : " -H 'authorization: Bearer YOUR_API_KEY'"
+  const body = `{"prompt": "dark mode", "image": "data:image/png;base64,${tinyPicture}"}`
+  console.error(`
+darkroom listens at ${service.baseUrl()}, on its own sandbox provider: nothing is charged, no key is needed.
+Its data lies in ${service.dataDir}. Try:
+
+  curl -s ${service.baseUrl()}/jobs${key} -H 'content-type: application/json' -d '${body}'
+`)
+}
+
+function warnOf(config: Config, log: pino.Logger): void {
+  const loopback = config.host === '127.0.0.1' || config.host === '::1' || config.host === 'localhost'
+  if (config.apiKeys.length === 0 && !loopback)
+    log.warn({ setting: 'API_KEYS' }, 'no API keys: everybody who reaches this address may submit')
+  if (config.publicUrl !== null && !/^https:/i.test(config.publicUrl))
+    log.warn({ setting: 'PUBLIC_URL' }, 'PUBLIC_URL is not https: callbacks and pictures travel unencrypted')
+  if (config.publicUrl === null && config.provider !== 'sandbox')
+    log.warn({ setting: 'PUBLIC_URL' }, 'PUBLIC_URL is not set: poll mode, results are asked for instead of called back')
+}
+
+/** Runs the service until it is told to stop. */
+export async function run(): Promise<void> {
+  const config = configOrExit()
+  const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime })
+  let service: Service | null = null
+  let stopping = false
+
+  const stop = async (reason: string, exitCode: number): Promise<void> => {
+    if (stopping) return
+    stopping = true
+    log.info({ reason }, 'service.stopping')
+    setTimeout(() => process.exit(exitCode), closeWithinMs).unref()
+    try {
+      await service?.close(closeWithinMs)
+      log.info({}, 'service.stopped')
+    } catch (error) {
+      log.error({ err: error }, 'service.close_failed')
+    }
+    process.exit(exitCode)
+  }
+  process.on('SIGTERM', () => void stop('SIGTERM', 0))
+  process.on('SIGINT', () => void stop('SIGINT', 0))
+  // What nobody caught leaves a state that nobody knows: the rows are safe, so a fresh process is the surest way on.
+  process.on('uncaughtException', error => {
+    log.fatal({ err: error }, 'service.crashed')
+    process.exit(1)
+  })
+
+  try {
+    service = await startService(config, {
+      clock: systemClock,
+      log,
+      chance: Math.random,
+      version: readVersion(),
+      onFatal: error => {
+        log.fatal({ err: error }, 'store.failed')
+        void stop('store failed', 1)
+      },
+      ...(log.isLevelEnabled('debug') ? { onAnswered: fields => log.debug(fields, 'request.answered') } : {}),
+    })
+  } catch (error) {
+    log.fatal({ err: error }, 'service.cannot_start')
+    process.exit(1)
+  }
+  warnOf(config, log)
+  log.info({ url: service.baseUrl(), provider: config.provider, data: service.dataDir }, 'service.ready')
+  if (config.provider === 'sandbox') greet(service, config)
+}

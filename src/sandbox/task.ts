@@ -1,0 +1,75 @@
+import type { FaultName } from './faults.ts'
+import { Base64Of, JsonText } from './json.ts'
+import type { Order } from './order.ts'
+
+/** A picture that was made: a file in the sandbox's folder. */
+export type Picture = { readonly name: string; readonly path: string; readonly sizeBytes: number; readonly contentType: string }
+
+export type Result =
+  | { readonly kind: 'pictures'; readonly pictures: readonly Picture[] }
+  | { readonly kind: 'failure'; readonly code: string; readonly message: string }
+
+/** A submit that was accepted, and what became of it. */
+export type Task = {
+  readonly id: string
+  readonly traceId: string
+  readonly order: Order
+  readonly faults: ReadonlySet<FaultName>
+  /** Holds what was sent in; removed as soon as the result is there. */
+  readonly folder: string
+  /** Milliseconds since 1970, as all times here; on the wire they are seconds. */
+  readonly createdAt: number
+  finishedAt: number | null
+  result: Result | null
+}
+
+/** Where a result may be going: the shapes differ. */
+export type Destination = 'answer' | 'callback' | 'record'
+
+/** A result as the provider writes it. */
+export function resultShape(task: Task, result: Result, destination: Destination, filesUrl: string): object {
+  const ids = { task_id: task.id, trace_id: task.traceId }
+  if (result.kind === 'failure') {
+    const { code, message } = result
+    return { success: false, ...ids, error: task.faults.has('string-error') ? message : { code, message } }
+  }
+  const { rules } = task.order
+  const asBase64 = isBase64(task)
+  const data = result.pictures.map(picture => itemShape(task, picture, asBase64, filesUrl))
+  const created = rules.bare ? 0 : Math.floor((task.finishedAt ?? task.createdAt) / 1000)
+  if (destination === 'answer' && rules.bare) return { created, data }
+  if (destination === 'callback' && asBase64) return { success: true, ...ids, data: { created, data } }
+  return { success: true, ...ids, created, data, elapsed: elapsedSeconds(task) }
+}
+
+function itemShape({ order }: Task, picture: Picture, asBase64: boolean, filesUrl: string): object {
+  if (asBase64) return { b64_json: new Base64Of(picture.path, picture.sizeBytes) }
+  const url = `${filesUrl}/${picture.name}`
+  if (order.rules.bare) return { url, revised_prompt: order.prompt }
+  return order.rules.nativeN ? { url } : { revised_prompt: order.prompt, url }
+}
+
+/** Whether a task's pictures go out as base64: such files are not served under a URL. */
+export function isBase64({ order, faults }: Task): boolean {
+  return order.asBase64 || faults.has('b64')
+}
+
+/** A task as the tasks endpoint shows it. */
+export function recordShape(task: Task, filesUrl: string): object {
+  return {
+    id: task.id,
+    _id: task.id,
+    type: 'images',
+    trace_id: task.traceId,
+    request: new JsonText(task.order.echo),
+    response: task.result === null ? null : resultShape(task, task.result, 'record', filesUrl),
+    created_at: task.createdAt / 1000,
+    started_at: task.createdAt / 1000,
+    finished_at: task.finishedAt === null ? null : task.finishedAt / 1000,
+    elapsed: task.finishedAt === null ? null : elapsedSeconds(task),
+  }
+}
+
+function elapsedSeconds({ createdAt, finishedAt }: Task): number {
+  return ((finishedAt ?? createdAt) - createdAt) / 1000
+}

@@ -1,0 +1,235 @@
+import { type ErrorCode, invalid, ServiceError } from '../domain/errors.ts'
+import { encodingFor } from '../domain/models.ts'
+import type { Blobs, Clock, Log } from '../domain/ports.ts'
+import type { JobRecord } from '../domain/records.ts'
+import type { Fields, Input, JobRequest, RequestLimits } from '../domain/request.ts'
+import { checkPictureFile, checkRequest, fingerprint, tasksNeeded } from '../domain/request.ts'
+import type { ProviderError } from '../domain/result.ts'
+import type { JobStore } from '../domain/store.ts'
+import { FetchFailed } from '../net/failure.ts'
+import type { Fetcher } from '../net/fetch.ts'
+import type { SubmitStep } from './submit.ts'
+import type { Watch } from './watch.ts'
+
+export type AcceptDeps = {
+  store: JobStore
+  blobs: Blobs
+  fetcher: Fetcher
+  submit: Pick<SubmitStep, 'pass'>
+  watch: Watch
+  clock: Clock
+  log: Log
+  limits: RequestLimits
+  maxImageBytes: number
+}
+
+/** What became of a request for a job. */
+export type Accepted =
+  | { kind: 'job'; job: JobRecord; replayed: boolean }
+  /** All of its submits were refused for good, at once. */
+  | { kind: 'refused'; job: JobRecord; code: ErrorCode; error: ProviderError; replayed: boolean }
+
+export type Order = {
+  /** Made before the first byte of its pictures was written. */
+  jobId: string
+  owner: string
+  idempotencyKey: string | null
+}
+
+export type Accept = {
+  /**
+   * Takes a request: durable, submitted once, answered. Whatever it throws, nothing of the request is left, nor of what
+   * `readFields` wrote into the job's folder.
+   * @throws ServiceError `invalid_request`, `idempotency_mismatch`, `storage_full`, `unavailable`.
+   */
+  accept(order: Order, readFields: () => Promise<Fields>): Promise<Accepted>
+  /** The request of an ended job again, as a new job. @throws ServiceError `conflict` where it has not failed, expired or been canceled. */
+  retry(order: Order, job: JobRecord): Promise<Accepted>
+}
+
+/** How long an answer waits for the submit's. */
+const answerWithinMs = 10_000
+const idempotencyMs = 86_400_000
+const inputTimeoutMs = 20_000
+
+export function makeAccept(deps: AcceptDeps): Accept {
+  const { store, blobs, clock } = deps
+  /** Requests under a key that are being answered now: one that comes meanwhile joins. */
+  const underWay = new Map<string, Promise<Accepted>>()
+
+  /** Fetches the pictures that the model takes only as files. */
+  async function fetchInputs(jobId: string, request: JobRequest): Promise<JobRequest> {
+    const { asFile } = encodingFor(request.edit.model, request.edit.inputs)
+    const fetched = request.edit.inputs.map(async (input, index): Promise<Input> => {
+      if (input.file !== null || input.url === null || asFile[index] !== true) return input
+      return { ...input, file: await fetchInput(jobId, input.role, input.url) }
+    })
+    // All end before one failure is told: no download is left behind that writes into a folder being removed.
+    const outcomes = await Promise.allSettled(fetched)
+    const inputs = outcomes.map(outcome => {
+      if (outcome.status === 'rejected') throw outcome.reason
+      return outcome.value
+    })
+    return { ...request, edit: { ...request.edit, inputs } }
+  }
+
+  async function fetchInput(jobId: string, field: Input['role'], url: string) {
+    const limits = { maxBytes: deps.maxImageBytes, timeoutMs: inputTimeoutMs }
+    try {
+      const file = await deps.fetcher.fetchToFile(url, () => blobs.create(jobId, 'in'), limits)
+      return checkPictureFile(field, file)
+    } catch (error) {
+      if (error instanceof FetchFailed) throw invalid(field, `${field}: ${url.slice(0, 500)} ${error.reason}`)
+      if (error instanceof ServiceError) throw invalid(field, `${field}: ${url.slice(0, 500)} is no PNG, JPEG or WebP`)
+      throw error
+    }
+  }
+
+  /** The job that holds this key already, if it is for the same request; null where the key is free. */
+  async function holderOf(order: Order, print: string): Promise<string | null> {
+    if (order.idempotencyKey === null) return null
+    const row = await store.idempotencyKey(order.owner, order.idempotencyKey)
+    if (row === null || row.createdAt <= clock.now() - idempotencyMs) return null
+    checkSame(row.fingerprint, print)
+    return row.jobId
+  }
+
+  async function take(order: Order, request: JobRequest, retryOf: string | null): Promise<Accepted> {
+    const print = fingerprint(request)
+    const holder = await holderOf(order, print)
+    if (holder !== null) return replay(order, holder)
+    const whole = await fetchInputs(order.jobId, request)
+    const now = clock.now()
+    const created = await create(order, whole, print, retryOf, now)
+    if (created.kind === 'exists') {
+      checkSame(created.fingerprint, print)
+      return replay(order, created.jobId)
+    }
+    const answering = answerTo(order, now + answerWithinMs)
+    underWay.set(order.jobId, answering)
+    try {
+      return await answering
+    } finally {
+      underWay.delete(order.jobId)
+    }
+  }
+
+  async function create(order: Order, request: JobRequest, print: string, retryOf: string | null, now: number) {
+    const key = order.idempotencyKey
+    const created = await store.createJob({
+      id: order.jobId,
+      owner: order.owner,
+      request,
+      fingerprint: print,
+      tasks: tasksNeeded(request.edit),
+      retryOf,
+      now,
+      expiresAt: now + request.timeoutS * 1_000,
+      idempotency: key === null ? null : { key, expiresBefore: now - idempotencyMs },
+    })
+    if (created.kind === 'created')
+      deps.log.info(
+        { job: order.jobId, owner: order.owner, model: request.edit.model, tasks: tasksNeeded(request.edit) },
+        'job.accepted',
+      )
+    return created
+  }
+
+  /** Waits for the submits as long as the answer may, and keeps what is answered for those who ask again. */
+  async function answerTo(order: Order, deadlineAt: number): Promise<Accepted> {
+    await deps.submit.pass()
+    // What was not claimed by now has to wait for a place or for a pause to end, and its answer does not wait for it.
+    const job = await deps.watch.watch(order.jobId, isSettled, deadlineAt)
+    if (job === null) throw new ServiceError('not_found', 'the job was deleted while it was being submitted')
+    const accepted = acceptedAs(job, false)
+    if (order.idempotencyKey !== null) {
+      await store.saveAnswer({ owner: order.owner, key: order.idempotencyKey, job })
+    }
+    return accepted
+  }
+
+  /** The first request's answer again. */
+  async function replay(order: Order, jobId: string): Promise<Accepted> {
+    const first = await (underWay.get(jobId) ?? null)
+    if (first !== null) return { ...first, replayed: true }
+    const row = order.idempotencyKey === null ? null : await store.idempotencyKey(order.owner, order.idempotencyKey)
+    const job = row?.answer ?? (await store.job(jobId))
+    if (job === null)
+      throw new ServiceError('conflict', 'the job of this Idempotency-Key was deleted', { param: 'Idempotency-Key' })
+    return acceptedAs(job, true)
+  }
+
+  /** Runs `work`, and leaves no file behind where the job did not come to be. */
+  async function orNothing(order: Order, work: () => Promise<Accepted>): Promise<Accepted> {
+    try {
+      const accepted = await work()
+      if (accepted.job.id !== order.jobId) await blobs.removeJob(order.jobId)
+      return accepted
+    } catch (error) {
+      // A commit that failed on its way to the disk may be there after a restart: its pictures stay, and the sweep decides.
+      const unknown = error instanceof ServiceError && error.code === 'unavailable'
+      if (!unknown && (await store.job(order.jobId)) === null) await blobs.removeJob(order.jobId)
+      throw error
+    }
+  }
+
+  return {
+    accept: (order, readFields) => orNothing(order, async () => take(order, checkRequest(await readFields(), deps.limits), null)),
+    retry(order, job) {
+      if (job.status !== 'failed' && job.status !== 'expired' && job.status !== 'canceled')
+        throw new ServiceError('conflict', `only a failed, expired or canceled job can be retried; this one is ${job.status}`)
+      return orNothing(order, async () => {
+        for (const { file } of job.inputs) if (file !== null) await blobs.link(job.id, file, order.jobId)
+        return take(order, requestOf(job), job.id)
+      })
+    },
+  }
+}
+
+function checkSame(theirs: string, ours: string): void {
+  if (theirs !== ours)
+    throw new ServiceError('idempotency_mismatch', 'this Idempotency-Key was used for another request: use a new one', {
+      param: 'Idempotency-Key',
+    })
+}
+
+/** Nothing of the job is on its way to the provider: each task was answered, given up on, or has to wait. */
+function isSettled(job: JobRecord): boolean {
+  return job.tasks.every(task => task.status !== 'submitting')
+}
+
+const codeByStatus: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
+  [400, 'invalid_request'],
+  [401, 'bad_gateway'],
+  [403, 'forbidden'],
+  [404, 'bad_gateway'],
+])
+
+/** How a refusal by the provider is answered: what is wrong with our account or settings is no fault of the client's. */
+function codeOfRefusal(error: ProviderError): ErrorCode {
+  if (error.code === 'used_up') return 'payment_required'
+  const status = error.status ?? 0
+  return codeByStatus.get(status) ?? (status >= 400 && status < 500 ? 'invalid_request' : 'bad_gateway')
+}
+
+function acceptedAs(job: JobRecord, replayed: boolean): Accepted {
+  const refusals = job.tasks.map(task => (task.status === 'failed' && task.source === null ? task.error : null))
+  const [first] = refusals
+  if (first === null || first === undefined || refusals.includes(null)) return { kind: 'job', job, replayed }
+  return { kind: 'refused', job, code: codeOfRefusal(first), error: first, replayed }
+}
+
+/** The request that a job was made of. */
+function requestOf(job: JobRecord): JobRequest {
+  const inputs = job.inputs.map((input): Input => {
+    const { role, url, file, contentType, sizeBytes, sha256, width, height } = input
+    const stored =
+      file === null || sizeBytes === null || sha256 === null
+        ? null
+        : { name: file, sizeBytes, sha256, contentType: contentType ?? '', width, height }
+    return { role, url, file: stored }
+  })
+  const { model, prompt, params, n, warnings, metadata, webhookUrl, webhookEvents } = job
+  const timeoutS = Math.round((job.expiresAt - job.createdAt) / 1_000)
+  return { edit: { model, prompt, inputs, params, n }, warnings, metadata, webhookUrl, webhookEvents, timeoutS }
+}

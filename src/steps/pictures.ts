@@ -1,0 +1,69 @@
+import { ServiceError } from '../domain/errors.ts'
+import type { Blobs, Clock } from '../domain/ports.ts'
+import type { FileFacts, JobRecord } from '../domain/records.ts'
+import type { JobStore } from '../domain/store.ts'
+import { FetchFailed } from '../net/failure.ts'
+import type { Fetcher } from '../net/fetch.ts'
+import type { Watch } from './watch.ts'
+
+export type PicturesDeps = { store: JobStore; blobs: Blobs; fetcher: Fetcher; watch: Watch; clock: Clock; maxImageBytes: number }
+
+/** What is known of a picture whose file is here. */
+export type PictureFile = FileFacts & { file: string }
+
+export type Pictures = {
+  /** A result's picture; waits for its copy where that is still under way. @throws ServiceError `not_found`, `unavailable`. */
+  image(job: JobRecord, position: number): Promise<PictureFile>
+  /** A picture that was sent in; one given as a URL is fetched at its first use, and kept. @throws ServiceError `not_found`, `bad_gateway`. */
+  input(job: JobRecord, position: number): Promise<PictureFile>
+}
+
+const copyWaitMs = 30_000
+const fetchTimeoutMs = 20_000
+
+function hasFile(facts: FileFacts | undefined): facts is PictureFile {
+  return facts !== undefined && facts.file !== null
+}
+
+export function makePictures(deps: PicturesDeps): Pictures {
+  const { store, blobs, clock } = deps
+  /** Fetches of inputs that are under way: a page that shows one twice fetches it once. */
+  const fetching = new Map<string, Promise<void>>()
+  const notFound = (): ServiceError => new ServiceError('not_found', 'there is no such picture', { param: 'index' })
+
+  async function fetchInput(job: JobRecord, position: number, url: string): Promise<void> {
+    const limits = { maxBytes: deps.maxImageBytes, timeoutMs: fetchTimeoutMs }
+    try {
+      const file = await deps.fetcher.fetchToFile(url, () => blobs.create(job.id, 'in'), limits)
+      if (!(await store.inputStored({ jobId: job.id, position, file }))) await blobs.remove(job.id, file.name)
+    } catch (error) {
+      if (error instanceof FetchFailed)
+        throw new ServiceError('bad_gateway', `the picture's URL ${error.reason}`, { cause: error })
+      throw error
+    }
+  }
+
+  return {
+    async image(job, position) {
+      const imageOf = (one: JobRecord) => one.images.find(image => image.position === position)
+      if (imageOf(job) === undefined) throw notFound()
+      const copied = await deps.watch.watch(job.id, one => hasFile(imageOf(one)), clock.now() + copyWaitMs)
+      const image = copied === null ? undefined : imageOf(copied)
+      if (hasFile(image)) return image
+      throw new ServiceError('unavailable', 'the picture could not be copied from the provider yet', { retryAfterS: 5 })
+    },
+    async input(job, position) {
+      const input = job.inputs.find(one => one.position === position)
+      if (input === undefined) throw notFound()
+      if (hasFile(input)) return input
+      if (input.url === null) throw notFound()
+      const key = `${job.id}/${position}`
+      const running = fetching.get(key) ?? fetchInput(job, position, input.url).finally(() => fetching.delete(key))
+      fetching.set(key, running)
+      await running
+      const stored = (await store.job(job.id))?.inputs.find(one => one.position === position)
+      if (hasFile(stored)) return stored
+      throw notFound()
+    },
+  }
+}

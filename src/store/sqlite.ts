@@ -1,0 +1,124 @@
+import type Database from 'better-sqlite3'
+import type { CallbackRecord, DueCopy, DuePoll, IdempotencyRecord, JobRecord, TaskRef } from '../domain/records.ts'
+import type { JobFilter } from '../domain/store.ts'
+import { type ImageRow, type InputRow, type JobRow, jobFromRows, type TaskRow } from './rows.ts'
+
+/** What is asked of the store, on a connection that cannot write. */
+export function makeReads(database: Database.Database) {
+  const jobById = database.prepare<{ id: string }, JobRow>('select * from jobs where id = @id')
+  const tasksOf = database.prepare<{ id: string }, TaskRow>('select * from tasks where job_id = @id order by position')
+  const imagesOf = database.prepare<{ id: string }, ImageRow>('select * from images where job_id = @id order by position')
+  const inputsOf = database.prepare<{ id: string }, InputRow>('select * from inputs where job_id = @id order by position')
+  const jobIdsByTask = database.prepare<{ taskId: string }, { job_id: string }>(
+    'select job_id from tasks where provider_task_id = @taskId order by id desc limit 10',
+  )
+  const taskById = database.prepare<{ id: number }, Pick<TaskRow, 'id' | 'job_id' | 'status' | 'charge'>>(
+    'select id, job_id, status, charge from tasks where id = @id',
+  )
+  const assemble = (row: JobRow): JobRecord =>
+    jobFromRows(row, tasksOf.all({ id: row.id }), imagesOf.all({ id: row.id }), inputsOf.all({ id: row.id }))
+
+  return {
+    async job(id: string): Promise<JobRecord | null> {
+      const row = jobById.get({ id })
+      return row === undefined ? null : assemble(row)
+    },
+    async jobsByProviderTask(taskId: string): Promise<JobRecord[]> {
+      return jobIdsByTask
+        .all({ taskId })
+        .map(({ job_id: id }) => jobById.get({ id }))
+        .filter(row => row !== undefined)
+        .map(assemble)
+    },
+    jobs: jobLister(database, assemble),
+    async taskRef(id: number): Promise<TaskRef | null> {
+      const row = taskById.get({ id })
+      return row === undefined ? null : { taskId: row.id, jobId: row.job_id, status: row.status, charge: row.charge }
+    },
+    ...dueReads(database),
+    ...historyReads(database),
+  }
+}
+
+function jobLister(database: Database.Database, assemble: (row: JobRow) => JobRecord) {
+  const statements = new Map<string, Database.Statement<[object], JobRow>>()
+  return async (filter: JobFilter): Promise<JobRecord[]> => {
+    const wanted = [
+      filter.owner === null ? null : 'owner = @owner',
+      filter.status === null ? null : 'status = @status',
+      filter.model === null ? null : 'model = @model',
+      filter.before === null ? null : 'id < @before',
+    ].filter(condition => condition !== null)
+    const where = wanted.length === 0 ? '' : `where ${wanted.join(' and ')}`
+    const sql = `select * from jobs ${where} order by id desc limit @limit`
+    // At most sixteen texts, each made of constants.
+    const statement = statements.get(sql) ?? database.prepare<[object], JobRow>(sql)
+    statements.set(sql, statement)
+    return statement.all(filter).map(assemble)
+  }
+}
+
+/** What the steps have to do, and when the next of it is due. */
+function dueReads(database: Database.Database) {
+  const queuedDue = database.prepare<[], { at: number | null }>("select min(due_at) as at from tasks where status = 'queued'")
+  const queuedCount = database.prepare<[], { count: number }>("select count(*) as count from tasks where status = 'queued'")
+  const expiry = database.prepare<[], { at: number | null }>(`
+    select min(expires_at) as at from tasks where status in ('queued', 'submitting', 'submitted', 'unconfirmed')`)
+  const polls = database.prepare<{ now: number; limit: number }, DuePoll>(`
+    select id as taskId, job_id as jobId, provider_task_id as providerTaskId, polls, status, submitted_at as submittedAt,
+      expires_at as expiresAt
+    from tasks where poll_at <= @now order by poll_at limit @limit`)
+  const pollAt = database.prepare<[], { at: number | null }>('select min(poll_at) as at from tasks where poll_at is not null')
+  const copies = database.prepare<{ now: number; limit: number }, DueCopy>(`
+    select job_id as jobId, position, provider_url as providerUrl, copy_attempts as attempts
+    from images where copy_at <= @now order by copy_at limit @limit`)
+  const copyAt = database.prepare<[], { at: number | null }>('select min(copy_at) as at from images where copy_at is not null')
+  return {
+    async nextQueuedAt(): Promise<number | null> {
+      return queuedDue.get()?.at ?? null
+    },
+    async queuedTasks(): Promise<number> {
+      return queuedCount.get()?.count ?? 0
+    },
+    async nextExpiryAt(): Promise<number | null> {
+      return expiry.get()?.at ?? null
+    },
+    async duePolls(now: number, limit: number): Promise<DuePoll[]> {
+      return polls.all({ now, limit })
+    },
+    async nextPollAt(): Promise<number | null> {
+      return pollAt.get()?.at ?? null
+    },
+    async dueCopies(now: number, limit: number): Promise<DueCopy[]> {
+      return copies.all({ now, limit })
+    },
+    async nextCopyAt(): Promise<number | null> {
+      return copyAt.get()?.at ?? null
+    },
+  }
+}
+
+function historyReads(database: Database.Database) {
+  const callbacks = database.prepare<{ jobId: string }, CallbackRecord>(`
+    select received_at as receivedAt, size_bytes as sizeBytes, outcome, body, file from callbacks where job_id = @jobId order by id`)
+  const key = database.prepare<
+    { owner: string; key: string },
+    { job_id: string; fingerprint: string; created_at: number; answer: string | null }
+  >('select * from idempotency_keys where owner = @owner and key = @key')
+  const integrity = database.prepare<[], { one: number }>('select 1 as one from jobs limit 1')
+  return {
+    async callbacks(jobId: string): Promise<CallbackRecord[]> {
+      return callbacks.all({ jobId })
+    },
+    async idempotencyKey(owner: string, name: string): Promise<IdempotencyRecord | null> {
+      const row = key.get({ owner, key: name })
+      if (row === undefined) return null
+      // Written by this program as JSON of a JobRecord, and by nobody else.
+      const answer = row.answer === null ? null : (JSON.parse(row.answer) as JobRecord)
+      return { jobId: row.job_id, fingerprint: row.fingerprint, createdAt: row.created_at, answer }
+    },
+    async probe(): Promise<void> {
+      integrity.get()
+    },
+  }
+}

@@ -1,0 +1,71 @@
+import type Database from 'better-sqlite3'
+import type { StoredFile } from '../domain/ports.ts'
+import type { Result } from '../domain/result.ts'
+import type { Changed } from './commands.ts'
+
+type Succeeded = Extract<Result, { kind: 'succeeded' }>
+
+const fileColumns = (file: StoredFile | null) => ({
+  file: file?.name ?? null,
+  contentType: file?.contentType ?? null,
+  sizeBytes: file?.sizeBytes ?? null,
+  sha256: file?.sha256 ?? null,
+  width: file?.width ?? null,
+  height: file?.height ?? null,
+})
+
+const setFile = `
+  file = @file, content_type = @contentType, size_bytes = @sizeBytes, sha256 = @sha256, width = @width, height = @height`
+
+/** Adds a result's pictures to a job, after those that are there. */
+export function imageInserter(database: Database.Database) {
+  const last = database.prepare<{ jobId: string }, { next: number }>(
+    'select coalesce(max(position), -1) + 1 as next from images where job_id = @jobId',
+  )
+  const insert = database.prepare(`
+    insert into images (job_id, position, task_id, late, provider_url, revised_prompt, created, file, content_type, size_bytes,
+      sha256, width, height, arrived_at, copy_at)
+    values (@jobId, @position, @taskId, @late, @providerUrl, @revisedPrompt, @created, @file, @contentType, @sizeBytes,
+      @sha256, @width, @height, @now, @copyAt)`)
+  return (a: { jobId: string; taskId: number; late: boolean; result: Succeeded; now: number; copyAt: number }): void => {
+    const first = last.get({ jobId: a.jobId })?.next ?? 0
+    for (const [index, image] of a.result.images.entries()) {
+      insert.run({
+        jobId: a.jobId,
+        position: first + index,
+        taskId: a.taskId,
+        late: a.late ? 1 : 0,
+        providerUrl: image.url,
+        revisedPrompt: image.revisedPrompt,
+        created: a.result.created,
+        ...fileColumns(image.file),
+        now: a.now,
+        copyAt: image.file === null ? a.copyAt : null,
+      })
+    }
+  }
+}
+
+export function imageCommands(database: Database.Database, changed: Changed) {
+  const copied = database.prepare(`
+    update images set ${setFile}, copy_at = null where job_id = @jobId and position = @position and file is null`)
+  const failed = database.prepare(`
+    update images set copy_attempts = copy_attempts + 1, copy_at = @copyAt
+    where job_id = @jobId and position = @position and file is null`)
+  const input = database.prepare(`update inputs set ${setFile} where job_id = @jobId and position = @position and file is null`)
+  return {
+    imageCopied(a: { jobId: string; position: number; file: StoredFile }): boolean {
+      const done = copied.run({ jobId: a.jobId, position: a.position, ...fileColumns(a.file) }).changes === 1
+      if (done) changed(a.jobId)
+      return done
+    },
+
+    imageCopyFailed(a: { jobId: string; position: number; copyAt: number | null }): void {
+      failed.run(a)
+    },
+
+    inputStored(a: { jobId: string; position: number; file: StoredFile }): boolean {
+      return input.run({ jobId: a.jobId, position: a.position, ...fileColumns(a.file) }).changes === 1
+    },
+  }
+}

@@ -1,0 +1,180 @@
+import type Database from 'better-sqlite3'
+import { isFinal, type Source, type TaskStatus } from '../domain/job.ts'
+import type { ClaimedTask } from '../domain/records.ts'
+import type { ProviderError, Result } from '../domain/result.ts'
+import type { Applied, Receipt } from '../domain/store.ts'
+import type { Changed } from './commands.ts'
+import { taskMover } from './move.ts'
+import { imageInserter } from './write-images.ts'
+
+/** How many of a job's callbacks are noted; more are answered alike, but leave no row, so that no sender fills the disk. */
+const maxCallbacksNoted = 100
+
+export function taskCommands(database: Database.Database, changed: Changed) {
+  const { move } = taskMover(database, changed)
+  const insertImages = imageInserter(database)
+  const noteCallback = callbackNoter(database)
+  const jobOf = database.prepare<{ id: number }, { job_id: string }>('select job_id from tasks where id = @id')
+  const overdue = database.prepare<{ now: number; limit: number }, { id: number }>(`
+    select id from tasks where status in ('queued', 'submitting', 'submitted', 'unconfirmed') and expires_at <= @now
+    order by expires_at limit @limit`)
+  const stranded = database.prepare<{ by: string; now: number }, { id: number }>(`
+    select id from tasks where status = 'submitting' and (claimed_by <> @by or claimed_until <= @now)`)
+  const setPoll = database.prepare('update tasks set polls = polls + 1, poll_at = @pollAt where id = @id')
+  const pollSoon = database.prepare("update tasks set poll_at = @at where id = @id and charge = 'possible'")
+
+  return {
+    ...claiming(database, move),
+
+    taskSubmitted(a: {
+      taskId: number
+      providerTaskId: string | null
+      traceId: string | null
+      now: number
+      pollAt: number | null
+    }) {
+      const event = { type: 'accepted', taskId: a.providerTaskId, traceId: a.traceId } as const
+      return move(a.taskId, event, a.now, { pollAt: a.pollAt })?.outcome ?? null
+    },
+
+    taskRefused(a: { taskId: number; error: ProviderError; now: number }) {
+      return move(a.taskId, { type: 'refused', error: a.error }, a.now)?.outcome ?? null
+    },
+
+    taskReleased(a: { taskId: number; dueAt: number; serverError: boolean; now: number }) {
+      return move(a.taskId, { type: 'not_sent' }, a.now, { dueAt: a.dueAt, serverError: a.serverError })?.outcome ?? null
+    },
+
+    taskUnconfirmed(a: { taskId: number; now: number; pollAt: number | null }) {
+      return move(a.taskId, { type: 'unconfirmed' }, a.now, { pollAt: a.pollAt })?.outcome ?? null
+    },
+
+    applyResult(a: {
+      taskId: number
+      result: Result
+      source: Source
+      now: number
+      copyAt: number
+      receipt: Receipt | null
+    }): Applied {
+      const { result } = a
+      const event =
+        result.kind === 'succeeded'
+          ? ({ type: 'succeeded', source: a.source, taskId: result.taskId, traceId: result.traceId } as const)
+          : ({ type: 'failed', source: a.source, taskId: result.taskId, traceId: result.traceId, error: result.error } as const)
+      const moved = move(a.taskId, event, a.now)
+      if (moved === null) return { outcome: 'unknown', jobId: null, kept: false }
+      // No result is ever `ignored`; the moves' table has no such case for one.
+      const outcome = moved.outcome === 'ignored' ? 'duplicate' : moved.outcome
+      const { jobId } = moved.before
+      const kept = result.kind === 'succeeded' && outcome !== 'duplicate'
+      if (kept) insertImages({ jobId, taskId: a.taskId, late: outcome === 'late', result, now: a.now, copyAt: a.copyAt })
+      if (a.receipt !== null)
+        noteCallback({
+          jobId,
+          taskId: a.taskId,
+          receivedAt: a.now,
+          outcome,
+          sizeBytes: a.receipt.sizeBytes,
+          body: a.receipt.body,
+          file: null,
+        })
+      return { outcome, jobId, kept }
+    },
+
+    callbackMalformed(a: { taskId: number; sizeBytes: number; file: string | null; now: number }): boolean {
+      const jobId = jobOf.get({ id: a.taskId })?.job_id
+      if (jobId === undefined) return false
+      pollSoon.run({ id: a.taskId, at: a.now })
+      changed(jobId)
+      return noteCallback({ ...a, jobId, receivedAt: a.now, outcome: 'malformed', body: null })
+    },
+
+    taskPolled(a: { taskId: number; pollAt: number | null }): void {
+      setPoll.run({ id: a.taskId, pollAt: a.pollAt })
+    },
+
+    expireDue(a: { now: number; limit: number }): number {
+      const due = overdue.all({ now: a.now, limit: a.limit })
+      for (const { id } of due) move(id, { type: 'expired' }, a.now)
+      return due.length
+    },
+
+    recoverClaims(a: { by: string; now: number; pollAt: number | null }): number {
+      const rows = stranded.all({ by: a.by, now: a.now })
+      for (const { id } of rows) move(id, { type: 'unconfirmed' }, a.now, { pollAt: a.pollAt })
+      return rows.length
+    },
+
+    cancelJob: canceler(database, move),
+  }
+}
+
+type TaskMove = ReturnType<typeof taskMover>['move']
+
+function canceler(database: Database.Database, move: TaskMove) {
+  const tasks = database.prepare<{ jobId: string }, { id: number; status: TaskStatus }>(
+    'select id, status from tasks where job_id = @jobId order by position',
+  )
+  return (a: { jobId: string; now: number }): 'canceled' | 'final' | 'unknown' => {
+    const rows = tasks.all({ jobId: a.jobId })
+    if (rows.length === 0) return 'unknown'
+    const open = rows.filter(row => !isFinal(row.status))
+    for (const { id } of open) move(id, { type: 'canceled' }, a.now)
+    return open.length === 0 ? 'final' : 'canceled'
+  }
+}
+
+/** Claims: which task is submitted next, and by whom. */
+function claiming(database: Database.Database, move: TaskMove) {
+  const running = database.prepare<{ since: number }, { count: number }>(`
+    select (select count(*) from tasks where status in ('submitting', 'submitted'))
+         + (select count(*) from tasks where status = 'unconfirmed' and submitted_at > @since) as count`)
+  // The keys in turn, and of each key the oldest that is due: a key's thousand jobs don't hold up another key's first.
+  const next = database.prepare<{ now: number }, { id: number; owner: string }>(`
+    with waiting as (select distinct owner from tasks where status = 'queued')
+    select (select id from tasks where status = 'queued' and owner = waiting.owner and due_at <= @now order by id limit 1) as id, owner
+    from waiting left join turns using (owner)
+    where id is not null
+    order by coalesce(last_turn, 0), id limit 1`)
+  const takeTurn = database.prepare(`
+    insert into turns (owner, last_turn) values (@owner, (select coalesce(max(last_turn), 0) + 1 from turns))
+    on conflict (owner) do update set last_turn = excluded.last_turn`)
+  return {
+    claimTasks(a: { by: string; until: number; now: number; maxInFlight: number; unconfirmedCountsMs: number }): ClaimedTask[] {
+      let room = a.maxInFlight - (running.get({ since: a.now - a.unconfirmedCountsMs })?.count ?? 0)
+      const claimed: ClaimedTask[] = []
+      for (; room > 0; room -= 1) {
+        const task = next.get({ now: a.now })
+        if (task === undefined) break
+        takeTurn.run({ owner: task.owner })
+        const moved = move(task.id, { type: 'claimed' }, a.now, { claim: { by: a.by, until: a.until } })
+        if (moved === null) break
+        claimed.push({ taskId: task.id, jobId: moved.before.jobId, attempts: moved.before.attempts + 1 })
+      }
+      return claimed
+    },
+  }
+}
+
+function callbackNoter(database: Database.Database) {
+  const count = database.prepare<{ jobId: string }, { count: number }>(
+    'select count(*) as count from callbacks where job_id = @jobId',
+  )
+  const insert = database.prepare(`
+    insert into callbacks (job_id, task_id, received_at, size_bytes, outcome, body, file)
+    values (@jobId, @taskId, @receivedAt, @sizeBytes, @outcome, @body, @file)`)
+  return (row: {
+    jobId: string
+    taskId: number
+    receivedAt: number
+    sizeBytes: number
+    outcome: string
+    body: string | null
+    file: string | null
+  }): boolean => {
+    if ((count.get({ jobId: row.jobId })?.count ?? 0) >= maxCallbacksNoted) return false
+    insert.run(row)
+    return true
+  }
+}
