@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
@@ -12,6 +13,7 @@ import { makeApp } from './http/app.ts'
 import { makeLinks } from './http/links.ts'
 import { createFetcher } from './net/fetch.ts'
 import { checkUrl } from './net/guard.ts'
+import { reachProblem } from './net/reach.ts'
 import { connectProvider } from './provider/client.ts'
 import { parseFaults, type Sandbox, startSandbox } from './sandbox/sandbox.ts'
 import { makeAccept } from './steps/accept.ts'
@@ -19,6 +21,7 @@ import { type CopyStep, startCopy } from './steps/copy.ts'
 import { makeIngest } from './steps/ingest.ts'
 import { makePictures } from './steps/pictures.ts'
 import { type PollStep, startPoll } from './steps/poll.ts'
+import { type RetentionStep, startRetention } from './steps/retention.ts'
 import { type SubmitStep, startSubmit } from './steps/submit.ts'
 import { type SweepStep, startSweep } from './steps/sweep.ts'
 import { makeWatch } from './steps/watch.ts'
@@ -115,6 +118,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
 
   let steps: Steps | null = null
   let closing = false
+  const instance = randomUUID()
   const shared = { store, blobs: disk, clock, log, chance: parts.chance }
   const webhookPolicy = { allowPrivate: config.webhookAllowPrivate }
   const app = await makeApp({
@@ -157,6 +161,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
     },
     trustProxy: config.trustProxy,
     version: parts.version,
+    instance,
     pausedUntil: () => steps?.submit.pausedUntil() ?? null,
     isClosing: () => closing,
     ...(parts.onAnswered === undefined ? {} : { onAnswered: parts.onAnswered }),
@@ -173,6 +178,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
   steps = {
     copy,
     sweep: startSweep(shared),
+    retention: startRetention({ ...shared, retentionDays: config.retentionDays }),
     poll:
       config.providerTasksPath === ''
         ? null
@@ -194,20 +200,36 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
     }),
   }
 
-  const { submit, poll, sweep } = steps
+  if (config.publicUrl !== null) void checkPublicUrl(config.publicUrl, instance, log)
+
+  const { submit, poll, sweep, retention } = steps
   async function close(withinMs: number): Promise<void> {
     if (closing) return
     closing = true
     const deadline = AbortSignal.timeout(Math.max(1, withinMs - 1_000))
     watch.close()
-    await Promise.all([closeApp(app, deadline), submit.close(deadline), copy.close(), poll?.close(), sweep.close()])
+    await Promise.all([
+      closeApp(app, deadline),
+      submit.close(deadline),
+      copy.close(),
+      poll?.close(),
+      sweep.close(),
+      retention.close(),
+    ])
     await Promise.all([provider.close(), fetcher.close(), sandbox?.close()])
     await store.close()
   }
   return { app, store, signer, sandbox, baseUrl, dataDir: config.dataDir, close }
 }
 
-type Steps = { submit: SubmitStep; copy: CopyStep; poll: PollStep | null; sweep: SweepStep }
+/** Tried once: where it does not lead back here, callbacks are lost on their way, and are polled for instead. */
+async function checkPublicUrl(publicUrl: string, instance: string, log: Log): Promise<void> {
+  const problem = await reachProblem(publicUrl, instance)
+  if (problem === null) log.info({ url: publicUrl }, 'public_url.reached')
+  else log.warn({ url: publicUrl, problem }, 'public_url.unreachable')
+}
+
+type Steps = { submit: SubmitStep; copy: CopyStep; poll: PollStep | null; sweep: SweepStep; retention: RetentionStep }
 
 const sweepIdleEveryMs = 100
 

@@ -208,3 +208,10 @@ create table idempotency_keys (
 
 create index idempotency_keys_by_age on idempotency_keys (created_at);
 create index idempotency_keys_by_job on idempotency_keys (job_id);
+
+-- What holds back the removal of old jobs and files for a while, such as a backup that is being made.
+create table holds (
+  name     text    not null,
+  until_at integer not null,
+  constraint holds_key primary key (name)
+) strict, without rowid;

@@ -30,6 +30,12 @@ export interface Blobs {
   remove(jobId: string, name: string): Promise<void>
   /** Removes a job's whole folder; one that is not there is no error. */
   removeJob(jobId: string): Promise<void>
+  /** The folders that there are, in no order. */
+  jobIds(): AsyncIterable<string>
+  /** The names of what lies in a job's folder. Empty where there is no folder. */
+  files(jobId: string): Promise<string[]>
+  /** When a job's folder or anything in it was last touched: ms since 1970, 0 where there is no folder. */
+  touchedAt(jobId: string): Promise<number>
   /** Gives another job the same finished file under the same name, durably. */
   link(fromJobId: string, name: string, toJobId: string): Promise<void>
   /** Absolute path of a file, for streaming it out. */

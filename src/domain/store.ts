@@ -123,6 +123,15 @@ export interface JobStore {
   /** A picture that was given by URL is now in the job's folder. False: as above. */
   inputStored(a: { jobId: string; position: number; file: StoredFile }): Promise<boolean>
 
+  /** Until when nothing may be removed; null: nothing holds it back. */
+  heldUntil(now: number): Promise<number | null>
+  /** The files that a job's rows name; null where there is no such job. */
+  filesOf(jobId: string): Promise<string[] | null>
+  /** Removes jobs that ended before a time, with all their rows, unless a hold is on. Gives their ids; their folders are the caller's to remove. */
+  dropJobs(a: { completedBefore: number; limit: number; now: number }): Promise<string[]>
+  /** Forgets keys that no longer hold. Gives how many. */
+  dropIdempotencyKeys(a: { createdBefore: number; limit: number }): Promise<number>
+
   /** Calls back with each job that a commit changed, before the write that changed it resolves. Gives a way to stop. */
   onChange(listener: (jobId: string) => void): () => void
   /** Commits what waits, and closes. */

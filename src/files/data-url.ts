@@ -2,7 +2,7 @@ import { backslash, Escape, firstPrintable, quote } from './escape.ts'
 import { malformed } from './lift-error.ts'
 
 const prefix = 'data:'
-const maxHeaderChars = 256
+const maxHeaderBytes = 256
 
 /** Stands for each byte beyond ASCII: which character it belongs to makes no difference. */
 const foreign = 0xfffd
@@ -54,7 +54,7 @@ export class DataUrlHeader {
       this.verdict = /; *base64$/i.test(this.#header) ? 'payload' : 'text'
     } else {
       this.#header += char
-      if (this.#header.length > maxHeaderChars) this.verdict = 'text'
+      if (this.#header.length > maxHeaderBytes) this.verdict = 'text'
     }
   }
 }

@@ -4,18 +4,12 @@ import type { Blobs } from '../domain/ports.ts'
 import { checkName, codeOf, Folders, isPartName, partName, prepareRoot, randomSuffix } from './folder.ts'
 import { DiskSink } from './sink.ts'
 
-export type FolderEntry = {
-  name: string
-  /** Milliseconds since 1970. */
-  modifiedAt: number
-}
-
 /** Pictures on a disk of this machine, one folder for each job. Job ids and names that are not names throw TypeError. */
 export interface Disk extends Blobs {
   /** The folders that there are, in no order. Those made or removed meanwhile may be among them or not. */
   jobIds(): AsyncIterable<string>
-  /** What lies in a job's folder, half-written files included: `remove` takes their names too. Empty where there is no folder. */
-  files(jobId: string): Promise<FolderEntry[]>
+  /** The names of what lies in a job's folder, half-written files included: `remove` takes them too. Empty where there is no folder. */
+  files(jobId: string): Promise<string[]>
   /**
    * Makes a finished file of one job appear in another's folder under the same name, durably, without a copy where the file
    * system allows. Doing it again is no error. Throws ENOENT where there is no such file.
@@ -39,6 +33,7 @@ export async function openDisk(rootDir: string): Promise<Disk> {
     pathOf,
     jobIds: () => listJobIds(root),
     files: async jobId => listFiles(folders.pathOf(jobId)),
+    touchedAt: async jobId => newestTouch(folders.pathOf(jobId)),
     link: async (fromJobId, name, toJobId) => {
       const from = pathOf(fromJobId, name)
       const to = pathOf(toJobId, name)
@@ -70,19 +65,25 @@ function isName(name: string): boolean {
   }
 }
 
-async function listFiles(folder: string): Promise<FolderEntry[]> {
-  const entries: FolderEntry[] = []
-  for (const name of await namesIn(folder)) {
-    if (!isName(name) && !isPartName(name)) continue
-    try {
-      const { mtimeMs } = await stat(join(folder, name))
-      entries.push({ name, modifiedAt: Math.trunc(mtimeMs) })
-    } catch (error) {
-      // Removed, or renamed to its final name, since the folder was read.
-      if (codeOf(error) !== 'ENOENT') throw error
-    }
+async function listFiles(folder: string): Promise<string[]> {
+  return (await namesIn(folder)).filter(name => isName(name) || isPartName(name))
+}
+
+async function newestTouch(folder: string): Promise<number> {
+  const paths = [folder, ...(await namesIn(folder)).map(name => join(folder, name))]
+  const times = await Promise.all(paths.map(touchOf))
+  return Math.max(...times)
+}
+
+/** A link to an older file was made when its inode last changed. 0 where there is nothing (any more). */
+async function touchOf(path: string): Promise<number> {
+  try {
+    const { mtimeMs, ctimeMs } = await stat(path)
+    return Math.trunc(Math.max(mtimeMs, ctimeMs))
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return 0
+    throw error
   }
-  return entries
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -32,7 +32,7 @@ const pieceBytes = 64 * 1024
 /**
  * Parses JSON as it comes, and writes each picture in it (a string for which `select` says so) to a file on the way, so that no
  * picture is ever whole in memory. A picture without any bytes is no file but stays an empty string. `data:` URLs that hold no
- * base64, or whose header is longer than 256 characters, are ordinary text.
+ * base64, or whose header is longer than 256 bytes, are ordinary text.
  *
  * Throws LiftError for what is wrong with the body; errors of the body's stream, of the sinks and of `select` come through as
  * they are. Before it throws, everything that was written is removed; removing never fails it, the sweep comes after.

@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3'
 import { imageCommands } from './write-images.ts'
 import { jobCommands } from './write-jobs.ts'
+import { retentionCommands } from './write-retention.ts'
 import { taskCommands } from './write-tasks.ts'
 
 /** Called with the id of each job that a write changed. */
@@ -11,7 +12,12 @@ export type Changed = (jobId: string) => void
  * wrote, and is undone alone where it throws.
  */
 export function makeCommands(database: Database.Database, changed: Changed) {
-  return { ...jobCommands(database, changed), ...taskCommands(database, changed), ...imageCommands(database, changed) }
+  return {
+    ...jobCommands(database, changed),
+    ...taskCommands(database, changed),
+    ...imageCommands(database, changed),
+    ...retentionCommands(database),
+  }
 }
 
 /** For the thread that cannot prepare them to know them by. */
@@ -33,6 +39,8 @@ export const commandNames = [
   'imageCopied',
   'imageCopyFailed',
   'inputStored',
+  'dropJobs',
+  'dropIdempotencyKeys',
 ] as const satisfies readonly CommandName[]
 
 export type Commands = ReturnType<typeof makeCommands>

@@ -106,6 +106,14 @@ function historyReads(database: Database.Database) {
     { job_id: string; fingerprint: string; created_at: number; answer: string | null }
   >('select * from idempotency_keys where owner = @owner and key = @key')
   const integrity = database.prepare<[], { one: number }>('select 1 as one from jobs limit 1')
+  const hold = database.prepare<{ now: number }, { at: number | null }>(
+    'select max(until_at) as at from holds where until_at > @now',
+  )
+  const exists = database.prepare<{ jobId: string }, { one: number }>('select 1 as one from jobs where id = @jobId')
+  const files = database.prepare<{ jobId: string }, { file: string }>(`
+    select file from inputs where job_id = @jobId and file is not null
+    union all select file from images where job_id = @jobId and file is not null
+    union all select file from callbacks where job_id = @jobId and file is not null`)
   return {
     async callbacks(jobId: string): Promise<CallbackRecord[]> {
       return callbacks.all({ jobId })
@@ -119,6 +127,12 @@ function historyReads(database: Database.Database) {
     },
     async probe(): Promise<void> {
       integrity.get()
+    },
+    async heldUntil(now: number): Promise<number | null> {
+      return hold.get({ now })?.at ?? null
+    },
+    async filesOf(jobId: string): Promise<string[] | null> {
+      return exists.get({ jobId }) === undefined ? null : files.all({ jobId }).map(row => row.file)
     },
   }
 }

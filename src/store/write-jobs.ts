@@ -60,7 +60,7 @@ export function jobCommands(database: Database.Database, changed: Changed) {
       return { kind: 'created' }
     },
 
-    saveAnswer: idempotency.saveAnswer,
+    saveAnswer: (a: Parameters<typeof idempotency.saveAnswer>[0]): void => idempotency.saveAnswer(a),
 
     deleteJob(a: { jobId: string }): boolean {
       const deleted = remove.run({ id: a.jobId }).changes === 1

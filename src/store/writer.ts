@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { ServiceError } from '../domain/errors.ts'
+import type { BatchReply, WriteFailure, WriteRequest } from './batch.ts'
 import type { CommandArgs, CommandName, CommandResult } from './commands.ts'
-import type { BatchReply, WriteFailure, WriteRequest } from './writer-thread.ts'
 
 export type Writer = {
   /**

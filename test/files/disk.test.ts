@@ -216,7 +216,17 @@ describe('a disk that fails', () => {
     expect(await everythingIn(root)).toEqual([])
   })
 
-  test('on the rename leaves nothing and says so', async () => {
+  test('on giving the file its name says so, and leaves nothing of it', async () => {
+    const { root, disk } = await newDisk()
+    const sink = disk.create('job', 'out')
+    await sink.write(aMegabyte)
+    const name = (await everythingIn(root))[1]?.replace(/^job\/\.(.*)\.part$/, '$1') ?? ''
+    await mkdir(join(root, 'job', name, 'in-the-way'), { recursive: true })
+    expect(await rejection(sink.finish())).toMatchObject({ code: 'EISDIR' })
+    expect(await everythingIn(root)).toEqual(['job', `job/${name}`, `job/${name}/in-the-way`])
+  })
+
+  test('on losing the folder says so, and leaves nothing', async () => {
     const { root, disk } = await newDisk()
     const sink = disk.create('job', 'out')
     await sink.write(aMegabyte)
@@ -279,9 +289,11 @@ describe('a disk', () => {
     const jobIds: string[] = []
     for await (const jobId of disk.jobIds()) jobIds.push(jobId)
     expect(jobIds.toSorted()).toEqual(['one', 'two'])
-    const modifiedAt = Math.trunc((await stat(disk.pathOf('one', file.name))).mtimeMs)
-    expect(await disk.files('one')).toEqual([{ name: file.name, modifiedAt }])
-    expect((await disk.files('two')).map(entry => entry.name)).toEqual(['.out-0.part'])
+    const touchedAt = Math.trunc((await stat(disk.pathOf('one', file.name))).ctimeMs)
+    expect(await disk.files('one')).toEqual([file.name])
+    expect(await disk.touchedAt('one')).toBeGreaterThanOrEqual(touchedAt)
+    expect(await disk.touchedAt('three')).toBe(0)
+    expect(await disk.files('two')).toEqual(['.out-0.part'])
     expect(await disk.files('three')).toEqual([])
     await disk.remove('two', '.out-0.part')
     expect(await disk.files('two')).toEqual([])

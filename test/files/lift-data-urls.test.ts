@@ -44,6 +44,13 @@ describe('a data URL', () => {
     expect(lifted.files).toEqual([])
   })
 
+  test('that begins and has a quotation mark in it goes on behind that', async () => {
+    const bench = await newBench()
+    const value = { image: 'data:","b64_json":"!', either: 'data:"' }
+    expect((await bench.lift(cut(Buffer.from(JSON.stringify(value)), 0))).value).toEqual(value)
+    expect((await bench.lift(JSON.stringify(value))).value).toEqual(value)
+  })
+
   test('may have a header of 256 characters and no more', async () => {
     const bench = await newBench()
     expect((await bench.lift(`{"image":"${headerOf(256)},AAAA"}`)).files).toHaveLength(1)

@@ -82,6 +82,14 @@ describe('a body that is refused', () => {
     }
   })
 
+  test('is not refused for a data URL’s header, which does not remain', async () => {
+    const bench = await newBench()
+    const body = `{"image":"data:${'x'.repeat(200)};base64,aGVsbG8="}`
+    for (const chunks of [[Buffer.from(body)], cut(Buffer.from(body), 0)]) {
+      expect((await bench.lift(chunks, { maxJsonBytes: 60 })).files).toHaveLength(1)
+    }
+  })
+
   test('for the size of a picture is refused with its first byte too many', async () => {
     const bench = await newBench()
     for (const maxFileBytes of [6, 300, 300_000]) {
@@ -113,10 +121,18 @@ describe('the error of a body', () => {
 
   test('carries it for every kind of refusal', async () => {
     const bench = await newBench()
-    const options = [{ maxBodyBytes: 5 }, { maxJsonBytes: 5 }, { maxFileBytes: 4 }, { maxFiles: 1 }, { maxDepth: 1 }]
-    for (const limit of options) {
-      const chunks = cut(Buffer.from(twoPictures), 2)
-      expect(String((await bench.liftError(chunks, { ...limit, keepRawBytes: 40 })).raw)).toBe(twoPictures.slice(0, 40))
+    const limits = [
+      ['body_too_large', { maxBodyBytes: 5 }],
+      ['json_too_large', { maxJsonBytes: 5 }],
+      ['file_too_large', { maxFileBytes: 4 }],
+      ['too_many_files', { maxFiles: 1 }],
+      ['too_deep', { maxDepth: 1 }],
+    ] as const
+    for (const [kind, limit] of limits) {
+      for (const keepRawBytes of [40, 400]) {
+        const error = await bench.liftError(cut(Buffer.from(twoPictures), 2), { ...limit, keepRawBytes })
+        expect([error.kind, String(error.raw)]).toEqual([kind, twoPictures.slice(0, keepRawBytes)])
+      }
     }
     expect(String((await bench.liftError('{"a":1', { keepRawBytes: 40 })).raw)).toBe('{"a":1')
   })

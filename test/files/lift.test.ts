@@ -120,6 +120,20 @@ describe('a picture', () => {
     }
   })
 
+  test('that goes on after its padding is malformed, also in a chunk of its own', async () => {
+    const bench = await newBench()
+    const chunks = ['{"b64_json":"AA==', 'AAAAAAAA', '"}'].map(text => Buffer.from(text))
+    expect((await bench.liftError(chunks)).kind).toBe('malformed')
+  })
+
+  test('that ends within an escape is malformed, though what follows might pass for a body’s end', async () => {
+    const bench = await newBench()
+    for (const text of ['AAAA\\', 'AAAA\\u', 'AAAA\\u004']) {
+      expect((await bench.liftError(`{"b64_json":"${text}"}`)).kind).toBe('malformed')
+      expect((await bench.liftError(cut(Buffer.from(`{"b64_json":"${text}"}`), 0))).kind).toBe('malformed')
+    }
+  })
+
   test('with any single byte that base64 does not know is malformed, wherever it stands', async () => {
     const bench = await newBench()
     for (let byte = 0; byte < 256; byte += 1) {

@@ -64,7 +64,7 @@ export async function newBench(): Promise<Bench> {
     read: async lifted => {
       const pictures = new Map<string, string>()
       for (const file of lifted.files) pictures.set(file.name, (await bytesOf(file)).toString('hex'))
-      const names = (await disk.files('job')).map(entry => entry.name)
+      const names = await disk.files('job')
       if (names.toSorted().join() !== [...pictures.keys()].toSorted().join()) throw new Error('not the files that were lifted')
       return canonical(lifted.value, text => {
         const file = lifted.file(text)

@@ -37,9 +37,9 @@ describe('a picture', () => {
 
   test('cut short within a larger memory takes no size from what lies behind it', () => {
     const memory = Buffer.alloc(64, 7)
-    memory.write('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1')
-    expect(pixelSizeOf(memory.subarray(0, 18))).toBeNull()
-    expect(pixelSizeOf(memory)).toEqual({ width: 0x07070707, height: 0x07070707 })
+    memory.write('RIFF\x40\0\0\0WEBPVP8 ', 'latin1')
+    expect(pixelSizeOf(memory.subarray(0, 29))).toBeNull()
+    expect(pixelSizeOf(memory.subarray(0, 30))).toEqual({ width: 0x0707, height: 0x0707 })
   })
 
   test('of no kind that we know is just bytes, without a size', () => {

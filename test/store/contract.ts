@@ -1,0 +1,288 @@
+import { expect, test } from 'vitest'
+import type { JobStore } from '../../src/domain/store.ts'
+import { failed, newJob, request, succeeded } from '../support/jobs.ts'
+
+const claim = { by: 'me', until: 9_000_000, now: 1_000_000, maxInFlight: 50, unconfirmedCountsMs: 300_000 }
+const receipt = { sizeBytes: 10, body: '{}' }
+
+/** What every JobStore holds, whatever it is built on. */
+export function storeContract(open: () => Promise<JobStore>): void {
+  /** A job with one task, claimed. */
+  async function claimed(store: JobStore, changes = {}) {
+    const job = newJob(changes)
+    await store.createJob(job)
+    const tasks = (await store.claimTasks(claim)).filter(task => task.jobId === job.id)
+    return { jobId: job.id, taskIds: tasks.map(task => task.taskId), taskId: tasks[0]?.taskId ?? -1 }
+  }
+  const apply = (store: JobStore, taskId: number, result = succeeded(), now = 1_000_100) =>
+    store.applyResult({ taskId, result, source: 'callback', now, copyAt: now, receipt })
+
+  test('a job that was created is read back as it was given', async () => {
+    const store = await open()
+    const job = newJob({ tasks: 3, owner: 'web', retryOf: 'job_before' })
+    expect(await store.createJob(job)).toEqual({ kind: 'created' })
+    expect(await store.job(job.id)).toMatchObject({
+      id: job.id,
+      owner: 'web',
+      status: 'queued',
+      prompt: 'dark mode',
+      params: { size: '1024x1536' },
+      retryOf: 'job_before',
+      createdAt: job.now,
+      expiresAt: job.expiresAt,
+      tasks: [{ status: 'queued', attempts: 0, charge: 'none' }, { position: 1 }, { position: 2 }],
+      inputs: [{ role: 'image', url: 'https://example.com/a.png', file: null }],
+      images: [],
+    })
+    expect(await store.job('job_none')).toBeNull()
+  })
+
+  test('a task is claimed once, and counts the attempt', async () => {
+    const store = await open()
+    const { jobId, taskIds } = await claimed(store)
+    expect(taskIds).toHaveLength(1)
+    expect(await store.claimTasks(claim)).toEqual([])
+    expect(await store.job(jobId)).toMatchObject({
+      status: 'processing',
+      tasks: [{ status: 'submitting', attempts: 1, charge: 'possible' }],
+    })
+  })
+
+  test('no more is claimed than there is room for at the provider', async () => {
+    const store = await open()
+    await store.createJob(newJob({ tasks: 5 }))
+    expect(await store.claimTasks({ ...claim, maxInFlight: 2 })).toHaveLength(2)
+    expect(await store.claimTasks({ ...claim, maxInFlight: 2 })).toHaveLength(0)
+    expect(await store.claimTasks({ ...claim, maxInFlight: 3 })).toHaveLength(1)
+  })
+
+  test('an unconfirmed task takes room for a while, and then no more', async () => {
+    const store = await open()
+    const { taskId } = await claimed(store)
+    await store.createJob(newJob())
+    await store.taskUnconfirmed({ taskId, now: 1_000_000, pollAt: null })
+    expect(await store.claimTasks({ ...claim, maxInFlight: 1, now: 1_299_999 })).toHaveLength(0)
+    expect(await store.claimTasks({ ...claim, maxInFlight: 1, now: 1_300_001 })).toHaveLength(1)
+  })
+
+  test('keys take turns, and each key is served in order', async () => {
+    const store = await open()
+    const busy = [newJob({ owner: 'busy' }), newJob({ owner: 'busy' }), newJob({ owner: 'busy' })]
+    const quiet = newJob({ owner: 'quiet' })
+    for (const job of [...busy, quiet]) await store.createJob(job)
+    const order: string[] = []
+    for (let round = 1; round <= 4; round += 1) {
+      const tasks = await store.claimTasks({ ...claim, maxInFlight: round })
+      order.push(...tasks.map(task => task.jobId))
+    }
+    expect(order).toEqual([busy[0]?.id, quiet.id, busy[1]?.id, busy[2]?.id])
+  })
+
+  test('a task that waits for its next try is not claimed before its time', async () => {
+    const store = await open()
+    const { taskId } = await claimed(store)
+    await store.taskReleased({ taskId, dueAt: 1_005_000, serverError: true, now: 1_000_000 })
+    expect(await store.nextQueuedAt()).toBe(1_005_000)
+    expect(await store.claimTasks({ ...claim, now: 1_004_999 })).toEqual([])
+    expect(await store.claimTasks({ ...claim, now: 1_005_000 })).toMatchObject([{ taskId, attempts: 2 }])
+  })
+
+  test('a result succeeds the task and the job, and its picture is there to be copied', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    await store.taskSubmitted({ taskId, providerTaskId: 'p-1', traceId: null, now: 1_000_010, pollAt: 1_120_000 })
+    expect(await apply(store, taskId)).toEqual({ outcome: 'applied', jobId, kept: true })
+    const job = await store.job(jobId)
+    expect(job).toMatchObject({
+      status: 'succeeded',
+      submittedAt: 1_000_010,
+      completedAt: 1_000_100,
+      tasks: [{ status: 'succeeded', source: 'callback', charge: 'made', providerTaskId: 'p-1' }],
+      images: [{ position: 0, late: false, providerUrl: 'https://example.com/out.png', file: null }],
+    })
+    expect(await store.jobsByProviderTask('p-1')).toEqual([job])
+    expect(await store.dueCopies(1_000_100, 10)).toMatchObject([{ jobId, position: 0, attempts: 0 }])
+    expect(await store.nextPollAt()).toBeNull()
+  })
+
+  test('the first result wins; what comes after it is noted and changes nothing', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    const outcomes = await Promise.all([1, 2, 3, 4].map(one => apply(store, taskId, succeeded(`https://example.com/${one}.png`))))
+    expect(outcomes.map(one => one.outcome)).toEqual(['applied', 'duplicate', 'duplicate', 'duplicate'])
+    expect(await apply(store, taskId, failed())).toMatchObject({ outcome: 'duplicate', kept: false })
+    expect((await store.job(jobId))?.images).toMatchObject([{ providerUrl: 'https://example.com/1.png' }])
+    expect((await store.callbacks(jobId)).map(one => one.outcome)).toEqual([
+      'applied',
+      'duplicate',
+      'duplicate',
+      'duplicate',
+      'duplicate',
+    ])
+  })
+
+  test('a result that beats the answer of its submit stays, and the answer adds the id', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    await apply(store, taskId)
+    await store.taskSubmitted({ taskId, providerTaskId: 'p-2', traceId: 't', now: 1_000_200, pollAt: 1_120_000 })
+    expect(await store.job(jobId)).toMatchObject({
+      status: 'succeeded',
+      tasks: [{ status: 'succeeded', providerTaskId: 'p-2', traceId: 't' }],
+    })
+    expect(await store.nextPollAt()).toBeNull()
+  })
+
+  test('a result after the end is kept as late, once, and the status stays', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    expect(await store.cancelJob({ jobId, now: 1_000_050 })).toBe('canceled')
+    expect(await apply(store, taskId)).toMatchObject({ outcome: 'late', kept: true })
+    expect(await apply(store, taskId)).toMatchObject({ outcome: 'duplicate', kept: false })
+    expect(await store.job(jobId)).toMatchObject({ status: 'canceled', tasks: [{ charge: 'made' }], images: [{ late: true }] })
+  })
+
+  test('a job of several tasks ends with its last, and answers for all', async () => {
+    const store = await open()
+    const { jobId, taskIds } = await claimed(store, { tasks: 3 })
+    const [first = -1, second = -1, third = -1] = taskIds
+    await apply(store, second, succeeded('https://example.com/b.png'))
+    await apply(store, first, failed())
+    expect((await store.job(jobId))?.status).toBe('processing')
+    await apply(store, third, succeeded('https://example.com/c.png'))
+    const job = await store.job(jobId)
+    expect(job?.status).toBe('succeeded')
+    expect(job?.images.map(image => [image.position, image.providerUrl])).toEqual([
+      [0, 'https://example.com/b.png'],
+      [1, 'https://example.com/c.png'],
+    ])
+  })
+
+  test('what is past its deadline expires; what was never submitted is not billed', async () => {
+    const store = await open()
+    const running = await claimed(store)
+    const waiting = newJob()
+    await store.createJob(waiting)
+    expect(await store.nextExpiryAt()).toBe(waiting.expiresAt)
+    expect(await store.expireDue({ now: waiting.expiresAt - 1, limit: 10 })).toBe(0)
+    expect(await store.expireDue({ now: waiting.expiresAt, limit: 10 })).toBe(2)
+    expect(await store.job(running.jobId)).toMatchObject({ status: 'expired', tasks: [{ charge: 'possible' }] })
+    expect(await store.job(waiting.id)).toMatchObject({ status: 'expired', tasks: [{ charge: 'none', attempts: 0 }] })
+    expect(await store.nextExpiryAt()).toBeNull()
+  })
+
+  test('claims of a process that died become unconfirmed, and are never claimed again', async () => {
+    const store = await open()
+    const { jobId } = await claimed(store)
+    expect(await store.recoverClaims({ by: 'me', now: 1_000_500, pollAt: null })).toBe(0)
+    expect(await store.recoverClaims({ by: 'another', now: 1_000_500, pollAt: 1_000_500 })).toBe(1)
+    expect(await store.job(jobId)).toMatchObject({
+      status: 'processing',
+      tasks: [{ status: 'unconfirmed', submittedAt: 1_000_500 }],
+    })
+    expect(await store.claimTasks(claim)).toEqual([])
+    expect(await store.duePolls(1_000_500, 10)).toMatchObject([{ jobId, providerTaskId: null }])
+  })
+
+  test('an idempotency key is held by one job, whoever races', async () => {
+    const store = await open()
+    const jobs = Array.from({ length: 8 }, () => newJob({ owner: 'web', idempotency: { key: 'k', expiresBefore: 0 } }))
+    const outcomes = await Promise.all(jobs.map(job => store.createJob(job)))
+    expect(outcomes.filter(one => one.kind === 'created')).toHaveLength(1)
+    expect(outcomes.filter(one => one.kind === 'exists' && one.jobId === jobs[0]?.id)).toHaveLength(7)
+    expect(await store.createJob(newJob({ owner: 'app', idempotency: { key: 'k', expiresBefore: 0 } }))).toEqual({
+      kind: 'created',
+    })
+  })
+
+  test('an idempotency key is free again when it is old', async () => {
+    const store = await open()
+    const first = newJob({ idempotency: { key: 'k', expiresBefore: 0 } })
+    await store.createJob(first)
+    const job = await store.job(first.id)
+    if (job === null) throw new Error('not stored')
+    await store.saveAnswer({ owner: '', key: 'k', job })
+    expect((await store.idempotencyKey('', 'k'))?.answer).toEqual(job)
+    const second = newJob({ idempotency: { key: 'k', expiresBefore: first.now } })
+    expect(await store.createJob(second)).toEqual({ kind: 'created' })
+    expect(await store.idempotencyKey('', 'k')).toMatchObject({ jobId: second.id, answer: null })
+  })
+
+  test('only a final job is deleted, with everything that belongs to it', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    expect(await store.deleteJob({ jobId })).toBe(false)
+    await apply(store, taskId)
+    expect(await store.deleteJob({ jobId })).toBe(true)
+    expect(await store.job(jobId)).toBeNull()
+    expect(await store.callbacks(jobId)).toEqual([])
+    expect(await store.dueCopies(9_000_000, 10)).toEqual([])
+    expect(await apply(store, taskId)).toEqual({ outcome: 'unknown', jobId: null, kept: false })
+  })
+
+  test('the id of a task is never used again, since a callback URL was made of it', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    await store.cancelJob({ jobId, now: 1_000_050 })
+    await store.deleteJob({ jobId })
+    expect((await claimed(store)).taskId).toBeGreaterThan(taskId)
+  })
+
+  test('jobs are listed newest first, by owner, state and model, page by page', async () => {
+    const store = await open()
+    const mine = [newJob({ owner: 'web' }), newJob({ owner: 'web' }), newJob({ owner: 'web' })]
+    const other = newJob({ owner: 'web', request: { ...request, edit: { ...request.edit, model: 'nano-banana' } } })
+    for (const job of [...mine, other, newJob({ owner: 'app' })]) await store.createJob(job)
+    const everything = { owner: 'web', status: null, model: null, before: null, limit: 10 }
+    const ids = async (changes: object): Promise<string[]> => (await store.jobs({ ...everything, ...changes })).map(job => job.id)
+    expect(await ids({})).toEqual([other.id, mine[2]?.id, mine[1]?.id, mine[0]?.id])
+    expect(await ids({ owner: null })).toHaveLength(5)
+    expect(await ids({ model: 'nano-banana' })).toEqual([other.id])
+    expect(await ids({ before: mine[2]?.id, limit: 1 })).toEqual([mine[1]?.id])
+    await store.cancelJob({ jobId: other.id, now: 1_000_050 })
+    expect(await ids({ status: 'canceled' })).toEqual([other.id])
+    expect(await ids({ status: 'queued' })).toHaveLength(3)
+  })
+
+  test('a change is told before the write that made it is answered', async () => {
+    const store = await open()
+    const told: string[] = []
+    const stop = store.onChange(jobId => told.push(jobId))
+    const job = newJob()
+    await store.createJob(job)
+    expect(told).toEqual([job.id])
+    stop()
+    await store.cancelJob({ jobId: job.id, now: 1_000_050 })
+    expect(told).toEqual([job.id])
+  })
+
+  test('a picture is copied once', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    await apply(store, taskId)
+    const file = { name: 'out-1', sizeBytes: 7, sha256: 'b'.repeat(64), contentType: 'image/png', width: 1, height: 2 }
+    await store.imageCopyFailed({ jobId, position: 0, copyAt: 1_009_000 })
+    expect(await store.nextCopyAt()).toBe(1_009_000)
+    expect(await store.imageCopied({ jobId, position: 0, file })).toBe(true)
+    expect(await store.imageCopied({ jobId, position: 0, file: { ...file, name: 'out-2' } })).toBe(false)
+    expect((await store.job(jobId))?.images).toMatchObject([{ file: 'out-1', sizeBytes: 7, width: 1, height: 2 }])
+    expect(await store.nextCopyAt()).toBeNull()
+  })
+
+  test('a callback that could not be read is noted, and its task is to be asked for at once', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    await store.taskSubmitted({ taskId, providerTaskId: 'p-3', traceId: null, now: 1_000_000, pollAt: 1_120_000 })
+    expect(await store.callbackMalformed({ taskId, sizeBytes: 3, file: 'bad-1', now: 1_000_020 })).toBe(true)
+    expect(await store.duePolls(1_000_020, 10)).toMatchObject([{ taskId, providerTaskId: 'p-3' }])
+    expect(await store.callbacks(jobId)).toMatchObject([{ outcome: 'malformed', file: 'bad-1', body: null }])
+  })
+
+  test('no sender fills the disk with callbacks: beyond a hundred they leave no row', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    const outcomes = await Promise.all(Array.from({ length: 130 }, () => apply(store, taskId)))
+    expect(outcomes.filter(one => one.outcome === 'duplicate')).toHaveLength(129)
+    expect(await store.callbacks(jobId)).toHaveLength(100)
+  })
+}
