@@ -57,6 +57,11 @@ type Environment = Readonly<Record<string, string | undefined>>
 const mebibyte = 2 ** 20
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
+/** Whether a client can send it as `Authorization: Bearer …`, and a server reads it unchanged. */
+function isBearer(value: string): boolean {
+  return /^[\x21-\x7e]+$/.test(value)
+}
+
 /** Reads single settings, and collects what is wrong with them. */
 function makeReader(environment: Environment, readFile: (path: string) => string) {
   const problems: string[] = []
@@ -69,11 +74,20 @@ function makeReader(environment: Environment, readFile: (path: string) => string
     if (path === null) return given(name)
     if (given(name) !== null) problems.push(`${name} and ${name}_FILE: set only one of them`)
     try {
-      return readFile(path).trim() || null
+      const value = readFile(path).trim()
+      // An empty file is a mistake, not a choice: without its key the service would run open, or on the sandbox.
+      if (value === '') problems.push(`${name}_FILE: the file is empty`)
+      return value || null
     } catch {
       problems.push(`${name}_FILE: the file cannot be read`)
       return null
     }
+  }
+  /** A secret that travels in an Authorization header. */
+  function key(name: string): string | null {
+    const value = secret(name)
+    if (value !== null && !isBearer(value)) problems.push(`${name} must be printable ASCII without white space`)
+    return value
   }
   function integer(name: string, fallback: number, min: number, max: number): number {
     const value = given(name)
@@ -91,13 +105,13 @@ function makeReader(environment: Environment, readFile: (path: string) => string
   function httpUrl(name: string): string | null {
     const value = given(name)
     if (value === null) return null
-    const url = URL.canParse(value) ? new URL(value) : null
-    const plain = url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.search === '' && url.hash === ''
-    if (!plain || url.username !== '')
-      problems.push(`${name} must be an http(s) URL without a query, such as https://darkroom.example.com`)
+    // The parser drops tabs and newlines, but the text is used as it is given.
+    const url = /\s/.test(value) ? null : URL.parse(value)
+    const isPlain = url?.username === '' && url.password === '' && /^https?:\/\/[^?#]+$/i.test(value)
+    if (!isPlain) problems.push(`${name} must be an http(s) URL without a query, such as https://darkroom.example.com`)
     return value.replace(/\/+$/, '')
   }
-  return { problems, text, given, secret, integer, flag, httpUrl }
+  return { problems, text, given, secret, key, integer, flag, httpUrl }
 }
 
 type Reader = ReturnType<typeof makeReader>
@@ -111,7 +125,8 @@ function readApiKeys(read: Reader): Config['apiKeys'] {
   })
   if (keys.some(({ name, secret }) => !/^[\w.-]{1,64}$/.test(name) || secret === ''))
     read.problems.push('API_KEYS must be name:secret,name:secret, the names of letters, digits, . _ -')
-  if (keys.some(({ secret }) => /\s/.test(secret))) read.problems.push('API_KEYS: a secret must not hold white space')
+  if (keys.some(({ secret }) => secret !== '' && !isBearer(secret)))
+    read.problems.push('API_KEYS: a secret must be printable ASCII without white space')
   if (new Set(keys.map(key => key.name)).size !== keys.length) read.problems.push('API_KEYS: a name stands there twice')
   if (new Set(keys.map(key => key.secret)).size !== keys.length) read.problems.push('API_KEYS: two names have the same secret')
   return keys
@@ -120,8 +135,9 @@ function readApiKeys(read: Reader): Config['apiKeys'] {
 function isCidr(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/')
   const version = isIP(address)
-  if (version === 0 || rest.length > 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+  if (version === 0 || rest.length > 0 || address.includes('%')) return false
+  // A network of 0 bits is everybody, which the proxies' library refuses with an error of its own.
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
 
 function readTrustProxy(read: Reader): string[] {
@@ -146,7 +162,7 @@ function readSecrets(read: Reader): string[] {
 function readProvider(
   read: Reader,
 ): Pick<Config, 'provider' | 'providerApiKey' | 'providerBaseUrl' | 'providerEditsPath' | 'providerTasksPath'> {
-  const providerApiKey = read.secret('PROVIDER_API_KEY')
+  const providerApiKey = read.key('PROVIDER_API_KEY')
   const named = read.given('PROVIDER') ?? (providerApiKey === null ? 'sandbox' : 'xhuoapi')
   if (named !== 'sandbox' && named !== 'xhuoapi') read.problems.push('PROVIDER must be sandbox or xhuoapi')
   const provider = named === 'xhuoapi' ? 'xhuoapi' : 'sandbox'
@@ -162,6 +178,7 @@ function readProvider(
 }
 
 function checkTogether(config: Config, problems: string[]): void {
+  if (config.apiKeys.some(key => key.secret === config.adminKey)) problems.push('ADMIN_KEY must not be one of API_KEYS')
   if (config.provider === 'sandbox') return
   if (config.apiKeys.length === 0 && !config.allowAnonymous)
     problems.push(
@@ -191,7 +208,7 @@ export function readConfig(environment: Environment, readFile = (path: string) =
     sandboxDelayMs: integer('SANDBOX_DELAY_MS', 2_000, 0, 86_400_000),
     sandboxFaults: read.given('SANDBOX_FAULTS') ?? '',
     apiKeys: readApiKeys(read),
-    adminKey: read.secret('ADMIN_KEY'),
+    adminKey: read.key('ADMIN_KEY'),
     allowAnonymous: flag('ALLOW_ANONYMOUS'),
     maxInFlight: integer('MAX_IN_FLIGHT', 50, 1, 100_000),
     jobTimeoutS: integer('JOB_TIMEOUT_S', 1_800, 1, 604_800),

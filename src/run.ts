@@ -7,6 +7,8 @@ import { type Service, startService } from './wire.ts'
 
 /** The service closes within this, whatever its sockets do. */
 const closeWithinMs = 9_500
+/** Without its store it can do no more than answer so: the sooner the next process takes over, the better. */
+const closeWithoutStoreWithinMs = 2_000
 
 function readVersion(): string {
   const text = readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')
@@ -58,13 +60,13 @@ export async function run(): Promise<void> {
   let service: Service | null = null
   let stopping = false
 
-  const stop = async (reason: string, exitCode: number): Promise<void> => {
+  const stop = async (reason: string, exitCode: number, withinMs = closeWithinMs): Promise<void> => {
     if (stopping) return
     stopping = true
     log.info({ reason }, 'service.stopping')
-    setTimeout(() => process.exit(exitCode), closeWithinMs).unref()
+    setTimeout(() => process.exit(exitCode), withinMs).unref()
     try {
-      await service?.close(closeWithinMs)
+      await service?.close(withinMs)
       log.info({}, 'service.stopped')
     } catch (error) {
       log.error({ err: error }, 'service.close_failed')
@@ -87,7 +89,7 @@ export async function run(): Promise<void> {
       version: readVersion(),
       onFatal: error => {
         log.fatal({ err: error }, 'store.failed')
-        void stop('store failed', 1)
+        void stop('store failed', 1, closeWithoutStoreWithinMs)
       },
       ...(log.isLevelEnabled('debug') ? { onAnswered: fields => log.debug(fields, 'request.answered') } : {}),
     })

@@ -18,7 +18,9 @@ import { connectProvider } from './provider/client.ts'
 import { parseFaults, type Sandbox, startSandbox } from './sandbox/sandbox.ts'
 import { makeAccept } from './steps/accept.ts'
 import { type CopyStep, startCopy } from './steps/copy.ts'
+import { startFeed } from './steps/feed.ts'
 import { makeIngest } from './steps/ingest.ts'
+import { type NotifyStep, startNotify } from './steps/notify.ts'
 import { makePictures } from './steps/pictures.ts'
 import { type PollStep, startPoll } from './steps/poll.ts'
 import { type RetentionStep, startRetention } from './steps/retention.ts'
@@ -26,6 +28,7 @@ import { type SubmitStep, startSubmit } from './steps/submit.ts'
 import { type SweepStep, startSweep } from './steps/sweep.ts'
 import { makeWatch } from './steps/watch.ts'
 import { openStore } from './store/store.ts'
+import { makeSender } from './webhook/send.ts'
 
 export type Parts = {
   clock: Clock
@@ -120,15 +123,19 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
   let closing = false
   const instance = randomUUID()
   const shared = { store, blobs: disk, clock, log, chance: parts.chance }
+  const webhookSecrets = config.webhookSecrets.length > 0 ? config.webhookSecrets : signer.defaultWebhookSecrets()
   const webhookPolicy = { allowPrivate: config.webhookAllowPrivate }
+  const links = makeLinks(baseUrl, signer, () => clock.now())
+  const feed = await startFeed({ ...shared, links })
   const app = await makeApp({
+    feed,
     store,
     blobs: disk,
     watch,
     clock,
     log,
     signer,
-    links: makeLinks(baseUrl, signer, () => clock.now()),
+    links,
     newId: idMaker(clock),
     accept: makeAccept({
       ...shared,
@@ -178,6 +185,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
   steps = {
     copy,
     sweep: startSweep(shared),
+    notify: startNotify({ ...shared, links, sender: makeSender(webhookPolicy, webhookSecrets, parts.version) }),
     retention: startRetention({ ...shared, retentionDays: config.retentionDays }),
     poll:
       config.providerTasksPath === ''
@@ -202,12 +210,13 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
 
   if (config.publicUrl !== null) void checkPublicUrl(config.publicUrl, instance, log)
 
-  const { submit, poll, sweep, retention } = steps
+  const { submit, poll, sweep, retention, notify } = steps
   async function close(withinMs: number): Promise<void> {
     if (closing) return
     closing = true
     const deadline = AbortSignal.timeout(Math.max(1, withinMs - 1_000))
     watch.close()
+    await feed.close()
     await Promise.all([
       closeApp(app, deadline),
       submit.close(deadline),
@@ -215,6 +224,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
       poll?.close(),
       sweep.close(),
       retention.close(),
+      notify.close(deadline),
     ])
     await Promise.all([provider.close(), fetcher.close(), sandbox?.close()])
     await store.close()
@@ -229,7 +239,14 @@ async function checkPublicUrl(publicUrl: string, instance: string, log: Log): Pr
   else log.warn({ url: publicUrl, problem }, 'public_url.unreachable')
 }
 
-type Steps = { submit: SubmitStep; copy: CopyStep; poll: PollStep | null; sweep: SweepStep; retention: RetentionStep }
+type Steps = {
+  submit: SubmitStep
+  copy: CopyStep
+  poll: PollStep | null
+  sweep: SweepStep
+  retention: RetentionStep
+  notify: NotifyStep
+}
 
 const sweepIdleEveryMs = 100
 

@@ -167,9 +167,10 @@ create table deliveries (
   kind       text    not null,
   type       text    not null,
   url        text    not null,
+  host       text    not null, -- of the URL: so many at once to each
   status     text    not null,
   attempts   integer not null default 0,
-  due_at     integer, -- null: over
+  due_at     integer, -- while one is being sent: when it counts as lost with its process; null: over
   created_at integer not null,
   constraint deliveries_key primary key (id),
   constraint deliveries_job foreign key (job_id) references jobs (id) on delete cascade,

@@ -16,9 +16,9 @@ export function fingerprint(request: JobRequest): string {
 
 /** A value with its keys in order and its numbers and booleans as text, as a form would hold them. */
 function asText(value: unknown): unknown {
-  if (value === null) return null
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (Array.isArray(value)) return ['list', ...value.map(asText)]
-  if (typeof value !== 'object') return String(value)
+  if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value).map(([key, item]): [string, unknown] => [key, asText(item)])
   return ['object', ...entries.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))]
 }

@@ -60,10 +60,11 @@ export type Move = { outcome: MoveOutcome; task: TaskState }
 /** From which states each event moves a task. Nothing leaves the four final ones. */
 export const movesFrom: { readonly [E in TaskEvent['type']]: readonly TaskStatus[] } = {
   claimed: ['queued'],
-  accepted: ['submitting', 'unconfirmed'],
+  // Even a task that waits for another try: the provider may have it although it said that it had not, and two are two charges.
+  accepted: ['queued', 'submitting', 'unconfirmed'],
   not_sent: ['submitting'],
-  // A refusal that is read after the submit had been given up on is a certain answer all the same.
-  refused: ['submitting', 'unconfirmed'],
+  // A refusal that is read after the submit had been given up on, or found at the provider, is a certain answer all the same.
+  refused: ['submitting', 'submitted', 'unconfirmed'],
   unconfirmed: ['submitting'],
   // A result may beat the submit's own answer, and may even follow an answer that said it was not accepted.
   succeeded: ['queued', 'submitting', 'submitted', 'unconfirmed'],
@@ -87,13 +88,19 @@ export function moveTask(task: TaskState, event: TaskEvent, now: number): Move {
     case 'claimed':
       return applied({ status: 'submitting', attempts: task.attempts + 1, charge: 'possible' })
     case 'accepted':
-      return applied({ status: 'submitted', submittedAt: now, ...identity(task, event) })
+      return applied({ status: 'submitted', charge: 'possible', submittedAt: task.submittedAt ?? now, ...identity(task, event) })
     case 'not_sent':
       return applied({ status: 'queued', charge: 'none' })
     case 'refused':
-      return applied({ status: 'failed', charge: 'none', completedAt: now, error: event.error, traceId: event.error.traceId })
+      return applied({
+        status: 'failed',
+        charge: 'none',
+        completedAt: now,
+        error: event.error,
+        traceId: task.traceId ?? event.error.traceId,
+      })
     case 'unconfirmed':
-      return applied({ status: 'unconfirmed', submittedAt: now })
+      return applied({ status: 'unconfirmed', submittedAt: task.submittedAt ?? now })
     case 'succeeded':
       return applied({ status: 'succeeded', charge: 'made', ...ended(task, event, now) })
     case 'failed':
@@ -107,31 +114,48 @@ export function moveTask(task: TaskState, event: TaskEvent, now: number): Move {
   }
 }
 
-/** What an event still tells of a task that it cannot move any more. */
+/** What an event still tells of a task that it cannot move any more. The same object where it tells nothing new. */
 function afterwards(task: TaskState, event: TaskEvent, now: number): Move {
-  const noted = (changes: Partial<TaskState>): Move => ({ outcome: 'ignored', task: { ...task, ...changes } })
+  const duplicate = (ids: { taskId: string | null; traceId: string | null }): Move => ({
+    outcome: 'duplicate',
+    task: changed(task, identity(task, ids)),
+  })
+  const ignored = (changes: Partial<TaskState>): Move => ({ outcome: 'ignored', task: changed(task, changes) })
   switch (event.type) {
     case 'accepted':
       // The callback beat the answer, or the job was canceled meanwhile: the provider's id is still worth having.
-      return noted({ ...identity(task, event), submittedAt: task.submittedAt ?? now })
+      return ignored({ ...identity(task, event), submittedAt: task.submittedAt ?? now })
     case 'not_sent':
     case 'refused':
-      return noted(task.charge === 'possible' ? { charge: 'none' } : {})
+      // Of a task that goes on, only what ends it tells that nothing is billed.
+      return ignored(isFinal(task.status) && task.charge === 'possible' ? { charge: 'none' } : {})
     case 'succeeded':
-      if (task.status === 'succeeded' || task.lateResultAt !== null) return { outcome: 'duplicate', task }
+      if (task.status === 'succeeded' || task.lateResultAt !== null) return duplicate(event)
       return { outcome: 'late', task: { ...task, ...identity(task, event), charge: 'made', lateResultAt: now } }
     case 'failed':
-      if (task.status === 'succeeded' || task.status === 'failed' || task.lateResultAt !== null)
-        return { outcome: 'duplicate', task }
+      // It tells nothing new where the outcome at the provider is known.
+      if (task.charge !== 'possible') return duplicate(event)
       return { outcome: 'late', task: { ...task, ...identity(task, event), charge: 'none' } }
-    case 'claimed':
     case 'unconfirmed':
+      // It ended while its submit was under way and may be running there: from this time on it is looked for.
+      return ignored(task.charge === 'possible' ? { submittedAt: task.submittedAt ?? now } : {})
+    case 'claimed':
     case 'canceled':
     case 'expired':
       return { outcome: 'ignored', task }
     default:
       return event satisfies never
   }
+}
+
+function changed(task: TaskState, changes: Partial<TaskState>): TaskState {
+  const next = { ...task, ...changes }
+  return next.providerTaskId === task.providerTaskId &&
+    next.traceId === task.traceId &&
+    next.submittedAt === task.submittedAt &&
+    next.charge === task.charge
+    ? task
+    : next
 }
 
 /** The provider's ids: the first that we learn stay. */

@@ -96,7 +96,7 @@ const maxPixels = 8_294_400
 /** What is wrong with a size of a model whose sizes are checked; null where it is good. Empty and `auto` are good. */
 export function sizeProblem(size: string): string | null {
   if (size === '' || size === 'auto' || sizeAliases.includes(size)) return null
-  const match = /^(\d{1,5})x(\d{1,5})$/.exec(size)
+  const match = /^(0|[1-9]\d{0,8})x(0|[1-9]\d{0,8})$/.exec(size)
   if (match === null) return "size must be 'auto' or WIDTHxHEIGHT, such as 1024x1536"
   const width = Number(match[1])
   const height = Number(match[2])

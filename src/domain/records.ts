@@ -81,6 +81,36 @@ export type DuePoll = {
   expiresAt: number
 }
 
+export type DeliveryRecord = {
+  /** The webhook-id. */
+  id: string
+  jobId: string
+  /** `webhook`: a notice; `callback`: the result in the provider's own shape. */
+  kind: 'webhook' | 'callback'
+  type: JobEventType
+  url: string
+  status: 'pending' | 'delivered' | 'failed'
+  createdAt: number
+  attempts: readonly DeliveryAttempt[]
+}
+
+export type DeliveryAttempt = {
+  at: number
+  /** HTTP; null where there was no answer. */
+  status: number | null
+  durationMs: number
+  /** The first kB of the answer, or why there was none. */
+  answer: string | null
+}
+
+/** One POST to be made now; nobody else makes it. */
+export type DueDelivery = Pick<DeliveryRecord, 'id' | 'jobId' | 'kind' | 'type' | 'url' | 'createdAt'> & {
+  host: string
+  attempts: number
+}
+
+export type EventRecord = { id: number; jobId: string; owner: string; type: string; at: number }
+
 export type CallbackRecord = {
   receivedAt: number
   sizeBytes: number

@@ -35,63 +35,88 @@ function textOrNull(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null
 }
 
-/** Ids occur as strings; a number is taken as its text. */
+const maxIdLength = 500
+
+/** Ids occur as strings; a number is taken as its text. What is too long to be one is none. */
 function idOrNull(value: unknown): string | null {
-  return typeof value === 'number' ? String(value) : textOrNull(value)
+  const id = typeof value === 'number' ? String(value) : textOrNull(value)
+  return id === null || id.length > maxIdLength ? null : id
 }
 
+const maxErrorCodeLength = 100
 const maxErrorTextLength = 2_000
 
 /** The provider's error in a body, whichever way it is written; null where the body reports none. */
 export function parseError(body: unknown): ProviderError | null {
   if (!isObject(body)) return null
   const traceId = idOrNull(body['trace_id'])
-  const { error } = body
-  const told = (code: string, message: string): ProviderError => ({
-    code: code.slice(0, 100),
-    message: message.slice(0, maxErrorTextLength),
+  const told = (code: string | null, message: string | null): ProviderError => ({
+    code: cut(code ?? 'provider_error', maxErrorCodeLength),
+    message: cut(message ?? code ?? 'the provider reported a failure', maxErrorTextLength),
     traceId,
   })
+  const { error } = body
   if (isObject(error)) {
-    const code = idOrNull(error['code']) ?? textOrNull(error['type']) ?? 'provider_error'
-    return told(code, textOrNull(error['message']) ?? code)
+    const code = idOrNull(error['code']) ?? idOrNull(error['type'])
+    const message = textOrNull(error['message'])
+    // An error with nothing in it is how some encoders write that there is none.
+    if (code !== null || message !== null) return told(code, message)
   }
-  if (typeof error === 'string' && error !== '') return told('provider_error', error)
-  if (body['success'] === false) return told('provider_error', textOrNull(body['message']) ?? 'the provider reported a failure')
-  return null
+  if (textOrNull(error) !== null) return told(null, textOrNull(error))
+  return body['success'] === false ? told(idOrNull(body['code']), textOrNull(body['message'])) : null
+}
+
+/** The beginning of a text, without half a character at its end. */
+function cut(text: string, length: number): string {
+  return text.slice(0, length).toWellFormed()
 }
 
 function parseImage(item: unknown, fileOf: FileLookup): ResultImage | null {
-  if (typeof item === 'string') return imageFrom(item, undefined, null, fileOf)
+  if (typeof item === 'string') return imageFrom([item], undefined, null, fileOf)
   if (!isObject(item)) return null
-  const revisedPrompt = textOrNull(item['revised_prompt'])
-  return imageFrom(item['url'] ?? item['image_url'], item['b64_json'], revisedPrompt, fileOf)
+  return imageFrom([item['url'], item['image_url']], item['b64_json'], textOrNull(item['revised_prompt']), fileOf)
 }
 
-function imageFrom(link: unknown, base64: unknown, revisedPrompt: string | null, fileOf: FileLookup): ResultImage | null {
+function imageFrom(
+  links: readonly unknown[],
+  base64: unknown,
+  revisedPrompt: string | null,
+  fileOf: FileLookup,
+): ResultImage | null {
   // OpenAI's own JSON nests it: {"image_url": {"url": "…"}}.
-  const target = isObject(link) ? link['url'] : link
-  const file = fileOf(base64) ?? fileOf(target) ?? null
-  const url = fileOf(target) === undefined ? httpUrlOrNull(target) : null
+  const targets = links.map(link => (isObject(link) ? link['url'] : link))
+  const file = [base64, ...targets].map(fileOf).find(found => found !== undefined) ?? null
+  const url = targets.filter(target => fileOf(target) === undefined).find(isHttpUrl) ?? null
   return file === null && url === null ? null : { url, file, revisedPrompt }
 }
 
-function httpUrlOrNull(value: unknown): string | null {
-  if (typeof value !== 'string' || !URL.canParse(value)) return null
-  const { protocol } = new URL(value)
-  return protocol === 'http:' || protocol === 'https:' ? value : null
+function isHttpUrl(value: unknown): value is string {
+  const url = typeof value === 'string' ? URL.parse(value) : null
+  return url !== null && (url.protocol === 'http:' || url.protocol === 'https:')
 }
 
-/** The list of pictures, be it `data: […]`, or nested as `data: {created, data: […]}`. */
-function findItems(body: JsonObject): { items: readonly unknown[]; created: unknown } | null {
-  const { data } = body
-  if (Array.isArray(data)) return { items: data, created: body['created'] }
-  if (isObject(data)) {
-    if (Array.isArray(data['data'])) return { items: data['data'], created: data['created'] ?? body['created'] }
-    // One picture that is not in a list.
-    return { items: [data], created: data['created'] ?? body['created'] }
-  }
-  return null
+type Items = { items: readonly unknown[]; created: unknown }
+
+const maxNesting = 4
+
+/**
+ * The list of pictures, be it `data: […]`, or nested as `data: {created, data: […]}`, or one picture that is in no list.
+ * The nearest `created` counts.
+ */
+function findItems(body: JsonObject, depth = 0): Items | null {
+  const { data, created } = body
+  if (Array.isArray(data)) return { items: data, created }
+  if (typeof data === 'string') return { items: [data], created }
+  if (!isObject(data) || depth >= maxNesting) return null
+  const inner = findItems(data, depth + 1) ?? { items: [data], created: data['created'] }
+  return { ...inner, created: inner.created ?? created }
+}
+
+/** The latest time that RFC 3339 can write, 9999-12-31T23:59:59Z. */
+const latestS = 253_402_300_799
+
+function secondsOrNull(value: unknown): number | null {
+  return typeof value === 'number' && value >= 1 && value <= latestS ? Math.floor(value) : null
 }
 
 /**
@@ -104,13 +129,7 @@ export function parseResult(body: unknown, fileOf: FileLookup): Result | null {
   const found = findItems(body)
   const images = found?.items.map(item => parseImage(item, fileOf)).filter(image => image !== null) ?? []
   if (images.length > 0) {
-    const created = found?.created
-    return {
-      kind: 'succeeded',
-      ...ids,
-      created: typeof created === 'number' && Number.isFinite(created) && created > 0 ? Math.floor(created) : null,
-      images,
-    }
+    return { kind: 'succeeded', ...ids, created: secondsOrNull(found?.created), images }
   }
   const error = parseError(body)
   return error === null ? null : { kind: 'failed', ...ids, error }
@@ -149,5 +168,7 @@ export function parseRecord(record: unknown, fileOf: FileLookup): TaskRecord | n
     traceId,
     error: { code: 'no_result', message: 'the provider finished without a picture', traceId },
   }
-  return { taskId, callbackUrl, result: { ...result, taskId: result.taskId ?? taskId, traceId: result.traceId ?? traceId } }
+  const ids: Ids = { taskId: result.taskId ?? taskId, traceId: result.traceId ?? traceId }
+  if (result.kind === 'succeeded') return { taskId, callbackUrl, result: { ...result, ...ids } }
+  return { taskId, callbackUrl, result: { ...result, ...ids, error: { ...result.error, traceId: ids.traceId } } }
 }

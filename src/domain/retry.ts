@@ -16,12 +16,15 @@ export function submitRetryAt(attempts: number, retryAfterMs: number | null, now
 }
 
 const firstCopyWaitMs = 5_000
-const maxCopyAttempts = 8
+const longestCopyWaitMs = 3_600_000
+/** Makes about a day of tries: the picture is paid for, and its URL outlives any usual outage. */
+const maxCopyAttempts = 34
 
-/** When copying a picture is tried again after so many tries; null: no more. */
+/** When copying a picture is tried again after so many tries: twice as long each time, an hour at most, ±20 %; null: no more. */
 export function copyRetryAt(attempts: number, now: number, chance: number): number | null {
   if (attempts >= maxCopyAttempts) return null
-  return Math.round(now + firstCopyWaitMs * 2 ** (attempts - 1) * (0.8 + 0.4 * chance))
+  const wait = Math.min(longestCopyWaitMs, firstCopyWaitMs * 2 ** (attempts - 1))
+  return Math.round(now + wait * (0.8 + 0.4 * chance))
 }
 
 const longestPollWaitMs = 300_000
@@ -33,3 +36,36 @@ export function pollRetryAt(polls: number, everyMs: number, now: number): number
 
 /** How long past its deadline a task that may be running is still asked for. */
 export const lateWindowMs = 3_600_000
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+/** The waits between the attempts of a delivery, as Standard Webhooks recommends them; after the last it is given up. */
+const deliveryWaitsMs = [
+  5_000,
+  5 * minuteMs,
+  30 * minuteMs,
+  2 * hourMs,
+  5 * hourMs,
+  10 * hourMs,
+  14 * hourMs,
+  20 * hourMs,
+  24 * hourMs,
+]
+
+/**
+ * When a delivery is tried again after so many attempts; null: no more. A wait that the receiver asks for is kept to, up to
+ * twice our own.
+ */
+export function deliveryRetryAt(attempts: number, retryAfterMs: number | null, now: number, chance: number): number | null {
+  const wait = deliveryWaitsMs[attempts - 1]
+  if (wait === undefined) return null
+  return Math.round(now + Math.max(wait * (0.8 + 0.4 * chance), Math.min(retryAfterMs ?? 0, 2 * wait)))
+}
+
+/** Retry-After in either of its forms, as milliseconds from now; null where there is none. */
+export function parseRetryAfter(header: unknown, now: number): number | null {
+  if (typeof header !== 'string') return null
+  if (/^\d{1,9}(\.\d+)?$/.test(header.trim())) return Math.round(Number(header) * 1_000)
+  const at = Date.parse(header)
+  return Number.isNaN(at) ? null : Math.max(0, at - now)
+}

@@ -1,6 +1,18 @@
 import type { JobStatus, MoveOutcome, Source } from './job.ts'
 import type { StoredFile } from './ports.ts'
-import type { CallbackRecord, ClaimedTask, DueCopy, DuePoll, IdempotencyRecord, JobRecord, TaskRef } from './records.ts'
+import type {
+  CallbackRecord,
+  ClaimedTask,
+  DeliveryAttempt,
+  DeliveryRecord,
+  DueCopy,
+  DueDelivery,
+  DuePoll,
+  EventRecord,
+  IdempotencyRecord,
+  JobRecord,
+  TaskRef,
+} from './records.ts'
 import type { JobRequest } from './request.ts'
 import type { ProviderError, Result } from './result.ts'
 
@@ -122,6 +134,27 @@ export interface JobStore {
   imageCopyFailed(a: { jobId: string; position: number; copyAt: number | null }): Promise<void>
   /** A picture that was given by URL is now in the job's folder. False: as above. */
   inputStored(a: { jobId: string; position: number; file: StoredFile }): Promise<boolean>
+
+  deliveries(jobId: string): Promise<DeliveryRecord[]>
+  nextDeliveryAt(): Promise<number | null>
+  /** Takes what is due to be sent, but nothing to the hosts named. What is not settled by `until` is due again. */
+  claimDeliveries(a: { now: number; until: number; limit: number; busyHosts: readonly string[] }): Promise<DueDelivery[]>
+  /** Notes one attempt, and what becomes of its delivery. */
+  deliveryAttempted(a: {
+    id: string
+    attempt: DeliveryAttempt
+    status: 'pending' | 'delivered' | 'failed'
+    dueAt: number | null
+  }): Promise<void>
+  /** Sends a job's deliveries again that are over, or the one named, under the same ids. Gives how many. */
+  redeliver(a: { jobId: string; id: string | null; now: number }): Promise<number>
+
+  /** A job's history after an event's id, oldest first. */
+  eventsOf(jobId: string, after: number, limit: number): Promise<EventRecord[]>
+  /** The history of an owner's jobs, or of everybody's, after an event's id, oldest first. */
+  eventsAfter(owner: string | null, after: number, limit: number): Promise<EventRecord[]>
+  /** The newest event's id; 0 where there is none. */
+  lastEventId(): Promise<number>
 
   /** Until when nothing may be removed; null: nothing holds it back. */
   heldUntil(now: number): Promise<number | null>

@@ -45,9 +45,10 @@ export function jobError(error: ProviderError): JobError {
 
 const expiredError: ProviderError = { code: 'expired', message: 'no result came before the deadline (expires_at)', traceId: null }
 
+/** Why a task has no picture; null where it is not over, has one, or was canceled. */
 function errorOfTask(task: TaskRecord): ProviderError | null {
-  if (task.status === 'failed') return task.error
-  return task.status === 'expired' ? { ...expiredError, traceId: task.traceId } : null
+  const error = task.status === 'expired' ? expiredError : task.status === 'failed' ? task.error : null
+  return error === null ? null : { ...error, traceId: error.traceId ?? task.traceId }
 }
 
 /** Milliseconds since 1970 as RFC 3339, UTC. */
@@ -58,6 +59,7 @@ export function timestamp(at: number | null): string | null {
 }
 
 function taskView(task: TaskRecord) {
+  const error = errorOfTask(task)
   return {
     task_id: task.providerTaskId,
     status: task.status,
@@ -66,7 +68,7 @@ function taskView(task: TaskRecord) {
     source: task.source,
     submitted_at: timestamp(task.submittedAt),
     completed_at: timestamp(task.completedAt),
-    error: task.error === null ? null : jobError(task.error),
+    error: error === null ? null : jobError(error),
   }
 }
 

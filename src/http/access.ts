@@ -63,23 +63,27 @@ function keyReader(options: AccessOptions): (request: FastifyRequest) => Caller 
   }
 }
 
+export type AccessCounts = {
+  /** Counts a request that no route takes. @throws ServiceError `rate_limited`. */
+  countUnknown: (request: FastifyRequest) => Promise<void>
+}
+
 /** Who may do what, and how often. Added before any route. */
-export async function addAccess(app: FastifyInstance, options: AccessOptions): Promise<void> {
+export async function addAccess(app: FastifyInstance, options: AccessOptions): Promise<AccessCounts> {
   const readKey = keyReader(options)
   const open = options.apiKeys.length === 0
   await app.register(rateLimit, {
     global: false,
-    cache: bucketsKept,
     timeWindow: options.rateLimitWindowS * 1_000,
     max: options.rateLimitMax,
   })
-  const byKey = { keyGenerator: (request: FastifyRequest) => callerOf(request).owner }
+  // Per address where nothing else is said. Each has a store of its own, and takes its size from here alone.
+  const byAddress = { cache: bucketsKept }
+  const byCaller = open ? byAddress : { ...byAddress, keyGenerator: (request: FastifyRequest) => callerOf(request).owner }
   const limits = {
-    submit: app.createRateLimit(open ? { max: options.rateLimitMax } : { max: options.rateLimitMax, ...byKey }),
-    read: app.createRateLimit(
-      open ? { max: options.rateLimitMax * readsPerSubmit } : { max: options.rateLimitMax * readsPerSubmit, ...byKey },
-    ),
-    refused: app.createRateLimit({ max: options.rateLimitMax }),
+    submit: app.createRateLimit({ ...byCaller, max: options.rateLimitMax }),
+    read: app.createRateLimit({ ...byCaller, max: options.rateLimitMax * readsPerSubmit }),
+    refused: app.createRateLimit({ ...byAddress, max: options.rateLimitMax }),
   }
 
   async function count(kind: keyof typeof limits, request: FastifyRequest): Promise<void> {
@@ -103,7 +107,11 @@ export async function addAccess(app: FastifyInstance, options: AccessOptions): P
   app.addHook('onRequest', async request => {
     const access = request.routeOptions.config.access
     // A path that is not there, and a route that does not say who may call it, are open to nobody.
-    if (access === undefined || request.is404) return count('refused', request)
+    // Before anything looks at the body: of what type it is makes no difference here.
+    if (access === undefined || request.is404) {
+      await count('refused', request)
+      throw new ServiceError('not_found', 'there is no such route')
+    }
     if (access === 'open' || access === 'callback') return
     if (access === 'picture') {
       if (!options.isSigned(request)) await requireKey(request)
@@ -112,6 +120,7 @@ export async function addAccess(app: FastifyInstance, options: AccessOptions): P
     await requireKey(request)
     await count(access, request)
   })
+  return { countUnknown: request => count('refused', request) }
 }
 
 /** Who asks, on a route that needs a key. */

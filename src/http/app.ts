@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import Fastify, { type FastifyInstance } from 'fastify'
-import { ServiceError } from '../domain/errors.ts'
+import type { IncomingMessage } from 'node:http'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Clock, Log } from '../domain/ports.ts'
 import type { Signer } from '../domain/signer.ts'
 import type { Ingest } from '../steps/ingest.ts'
 import { type AccessOptions, addAccess } from './access.ts'
 import { streamBodies } from './bodies.ts'
 import { callbackRoutes } from './callbacks.ts'
-import { badRequestText, makeErrorHandler } from './errors.ts'
+import { followConnections } from './connections.ts'
+import { deliveryRoutes } from './deliveries.ts'
+import { makeErrorHandler } from './errors.ts'
+import { type EventRoutesDeps, eventRoutes } from './events.ts'
 import { type HealthDeps, healthRoutes } from './health.ts'
 import { type JobRoutesDeps, jobRoutes } from './jobs.ts'
 import { isSignedPicture, type PictureRoutesDeps, pictureRoutes } from './pictures.ts'
@@ -15,6 +18,7 @@ import { cutSlowBodies } from './slow-bodies.ts'
 
 export type AppDeps = JobRoutesDeps &
   PictureRoutesDeps &
+  EventRoutesDeps &
   HealthDeps & {
     access: Omit<AccessOptions, 'isSigned'>
     ingest: Ingest
@@ -35,30 +39,37 @@ function requestId(given: unknown): string {
 /** The service as an HTTP application, not listening yet. */
 export async function makeApp(deps: AppDeps): Promise<FastifyInstance> {
   const onError = makeErrorHandler(deps.log)
-  const app = Fastify({
+  const idOf = (raw: IncomingMessage): string => requestId(raw.headers['x-request-id'])
+  const app: FastifyInstance = Fastify({
     logger: false,
     trustProxy: deps.trustProxy.length === 0 ? false : [...deps.trustProxy],
     bodyLimit: Math.max(deps.limits.maxRequestBytes, 1),
-    genReqId: raw => requestId(raw.headers['x-request-id']),
+    genReqId: raw => {
+      const id = idOf(raw)
+      raw.headers['x-request-id'] = id
+      return id
+    },
     routerOptions: { maxParamLength: 1_000 },
+    // Paths that can't be read meet none of the hooks.
     frameworkErrors: (error, request, reply) => {
       void reply.header('x-request-id', request.id)
-      onError(error, request, reply)
+      const answer = (told: unknown): void => void onError(told, request, reply)
+      countUnknown(request).then(() => answer(error), answer)
     },
     clientErrorHandler: (error, socket) => {
       const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
-      if (error.code !== 'ECONNRESET' && socket.writable) socket.write(badRequestText(requestId(null), status))
-      socket.destroy(error)
+      if (error.code === 'ECONNRESET') socket.destroy()
+      else connections.refuse(socket, status, requestId(null))
     },
-    // Bodies have no time limit but a least rate (slow-bodies.ts); headers have to come at once.
+    // Bodies have no time limit but a least rate (slow-bodies.ts); headers have to come at once. Host is used for nothing.
     requestTimeout: 0,
-    http: { headersTimeout: 15_000, connectionsCheckingInterval: 2_000 },
+    http: { headersTimeout: 15_000, connectionsCheckingInterval: 2_000, requireHostHeader: false },
     forceCloseConnections: 'idle',
+    // A callback that arrives while we close is still taken: the provider may not send it again.
+    return503OnClosing: false,
   })
+  const connections = followConnections(app.server, deps.clock)
   app.setErrorHandler(onError)
-  app.setNotFoundHandler(async () => {
-    throw new ServiceError('not_found', 'there is no such route')
-  })
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id)
   })
@@ -74,12 +85,15 @@ export async function makeApp(deps: AppDeps): Promise<FastifyInstance> {
         ms: reply.elapsedTime,
       })
     })
-  cutSlowBodies(app, deps.clock)
+  cutSlowBodies(app, deps.clock, connections, idOf)
   streamBodies(app)
-  await addAccess(app, { ...deps.access, isSigned: request => isSignedPicture(request, deps.signer, deps.clock.now()) })
+  const isSigned = (request: FastifyRequest): boolean => isSignedPicture(request, deps.signer, deps.clock.now())
+  const { countUnknown } = await addAccess(app, { ...deps.access, isSigned })
   await app.register(healthRoutes(deps))
   await app.register(jobRoutes(deps))
   await app.register(pictureRoutes(deps))
+  await app.register(eventRoutes(deps))
+  await app.register(deliveryRoutes(deps))
   await app.register(callbackRoutes(deps))
   return app
 }

@@ -1,7 +1,22 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { ServiceError } from '../domain/errors.ts'
 
 /** Leaves the body to the route, as the stream it is. */
 const passThrough = (_request: unknown, payload: unknown, done: (error: null, body: unknown) => void): void => done(null, payload)
+
+/**
+ * A request's body as it comes. Its connection is left open on an error: an answer is still to be sent on it.
+ * @throws ServiceError `invalid_request` where the connection is lost before the body's end.
+ */
+export async function* bodyOf(request: FastifyRequest): AsyncGenerator<Buffer> {
+  const body: AsyncIterable<Buffer> = request.raw.iterator({ destroyOnReturn: false })
+  try {
+    yield* body
+  } catch (error) {
+    // The only other end of this stream is the network.
+    throw new ServiceError('invalid_request', 'the body broke off', { cause: error })
+  }
+}
 
 /** JSON and forms are read by the routes themselves, as streams; everything else is refused with 415. */
 export function streamBodies(app: FastifyInstance): void {

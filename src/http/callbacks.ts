@@ -3,7 +3,7 @@ import { ServiceError } from '../domain/errors.ts'
 import type { TaskRef } from '../domain/records.ts'
 import type { Signer } from '../domain/signer.ts'
 import type { Ingest } from '../steps/ingest.ts'
-import { takeAnyBody } from './bodies.ts'
+import { bodyOf, takeAnyBody } from './bodies.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -27,8 +27,7 @@ export function callbackRoutes(deps: { ingest: Ingest; signer: Signer; maxCallba
     app.post('/callbacks/:token', { config: { access: 'callback' }, bodyLimit: Number.MAX_SAFE_INTEGER }, async request => {
       const { task } = request
       if (task === null) throw new ServiceError('not_found', 'there is no task of this token', { param: 'token' })
-      // Not destroyed on an error: an answer is still to be sent on its connection.
-      const outcome = await deps.ingest.callback(task, request.raw.iterator({ destroyOnReturn: false }))
+      const outcome = await deps.ingest.callback(task, bodyOf(request))
       if (outcome === 'unknown') throw new ServiceError('not_found', 'the job was deleted', { param: 'token' })
       return { received: true, outcome }
     })

@@ -13,7 +13,7 @@ export function errorBody(error: ServiceError, requestId: string): ErrorBody {
 }
 
 /** What fastify and node say of a request, in our words. Their own texts are for developers of servers, not of clients. */
-function fromFastify(error: FastifyError): ServiceError | null {
+function fromFastify(error: Error & Partial<Pick<FastifyError, 'code' | 'statusCode'>>): ServiceError | null {
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_EMPTY_TYPE':
@@ -36,19 +36,27 @@ function fromFastify(error: FastifyError): ServiceError | null {
   return new ServiceError('invalid_request', 'the request could not be read', { cause: error })
 }
 
-export function toServiceError(error: FastifyError | ServiceError): ServiceError {
-  if (error instanceof ServiceError) return error
+/** What the disk says. */
+function fromDisk(error: Error & { code?: string }): ServiceError | null {
   if (isDiskFull(error))
     return new ServiceError('storage_full', 'the disk is full: nothing was kept of this request', { cause: error })
+  if (error.code === 'EIO')
+    return new ServiceError('unavailable', 'the disk could not confirm this: ask again', { cause: error, retryAfterS: 5 })
+  return null
+}
+
+/** `error`: whatever was thrown, be it no error at all. */
+export function toServiceError(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error
+  const known = error instanceof Error ? (fromDisk(error) ?? fromFastify(error)) : null
   return (
-    fromFastify(error) ??
-    new ServiceError('internal_error', 'something went wrong here; the request_id helps us to find it', { cause: error })
+    known ?? new ServiceError('internal_error', 'something went wrong here; the request_id helps us to find it', { cause: error })
   )
 }
 
 /** Answers an error in the one shape that all errors have. */
 export function makeErrorHandler(log: Log) {
-  return (error: FastifyError | ServiceError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const told = toServiceError(error)
     if (told.status >= 500) log.error({ err: error, request_id: request.id, route: request.routeOptions.url }, 'request.failed')
     if (told.retryAfterS !== null) void reply.header('retry-after', Math.ceil(told.retryAfterS))

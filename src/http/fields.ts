@@ -1,8 +1,10 @@
+import { isUtf8 } from 'node:buffer'
 import type { FastifyRequest } from 'fastify'
 import { invalid, ServiceError } from '../domain/errors.ts'
 import type { Blobs, FileSink, StoredFile } from '../domain/ports.ts'
 import type { Fields, FieldValue } from '../domain/request.ts'
 import { LiftError, type Lifted, liftJson } from '../files/lift.ts'
+import { bodyOf } from './bodies.ts'
 import { readForm } from './form.ts'
 
 export type FieldLimits = { maxImageBytes: number; maxRequestBytes: number }
@@ -22,7 +24,7 @@ const maxDepth = 32
 export async function readFields(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Fields> {
   const declared = Number(request.headers['content-length'] ?? 0)
   if (declared > limits.maxRequestBytes) throw new ServiceError('payload_too_large', tooLargeText(limits))
-  if (request.headers['content-encoding'] !== undefined && request.headers['content-encoding'] !== 'identity')
+  if ((request.headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity')
     throw new ServiceError('unsupported_media_type', 'send the body without a Content-Encoding', { param: 'Content-Encoding' })
   const isForm = /^multipart\/form-data\b/i.test(request.headers['content-type'] ?? '')
   return isForm ? readFormFields(request, blobs, jobId, limits) : readJsonFields(request, blobs, jobId, limits)
@@ -37,7 +39,8 @@ async function readFormFields(request: FastifyRequest, blobs: Blobs, jobId: stri
     {
       text: (name, text) => places.push({ name, value: { kind: 'text', text } }),
       async file(name, stream, filename) {
-        if (!pictureFields.has(name)) throw invalid(name.slice(0, 200), 'a file may only be sent as image, image[] or mask')
+        if (!pictureFields.has(name))
+          throw invalid(name.slice(0, 200) || null, 'a file may only be sent as image, image[] or mask')
         files += 1
         if (files > maxFiles) throw invalid(name, 'too many files in one request')
         const place: (typeof places)[number] = { name, value: null }
@@ -97,10 +100,15 @@ async function readJsonFields(request: FastifyRequest, blobs: Blobs, jobId: stri
 }
 
 async function liftRequest(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Lifted> {
+  let field = 'image'
   try {
-    // Not destroyed on an error: an answer is still to be sent on its connection.
-    return await liftJson(request.raw.iterator({ destroyOnReturn: false }), {
-      select: path => (path.length === 1 && pictureFields.has(path[0] ?? '') ? 'data_url' : null),
+    return await liftJson(utf8Only(bodyOf(request)), {
+      select(path) {
+        const [name = ''] = path
+        if (path.length > 1 || !pictureFields.has(name)) return null
+        field = name
+        return 'data_url'
+      },
       create: () => blobs.create(jobId, 'in'),
       remove: file => blobs.remove(jobId, file.name),
       maxBodyBytes: limits.maxRequestBytes,
@@ -111,24 +119,46 @@ async function liftRequest(request: FastifyRequest, blobs: Blobs, jobId: string,
       keepRawBytes: 0,
     })
   } catch (error) {
-    if (error instanceof LiftError) throw liftProblem(error, limits)
-    // The only other reader of this stream is the network: it broke off.
-    if (!request.raw.complete && request.raw.destroyed) throw invalid(null, 'the body broke off')
+    if (error instanceof LiftError) throw liftProblem(error, field, limits)
     throw error
   }
 }
 
-function liftProblem(error: LiftError, limits: FieldLimits): ServiceError {
+/** Lets through what is UTF-8: of anything else a prompt would be read wrongly, and paid for. */
+async function* utf8Only(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const wrong = (): ServiceError => invalid(null, 'the body is no valid UTF-8')
+  let begun: Buffer = Buffer.alloc(0)
+  for await (const chunk of body) {
+    const bytes = begun.length === 0 ? chunk : Buffer.concat([begun, chunk])
+    const whole = endOfWholeCharacters(bytes)
+    if (!isUtf8(bytes.subarray(0, whole))) throw wrong()
+    begun = bytes.subarray(whole)
+    yield chunk
+  }
+  if (begun.length > 0) throw wrong()
+}
+
+/** Where a character begins that goes on in the next chunk; the end where there is none such. */
+function endOfWholeCharacters(bytes: Buffer): number {
+  // The least first byte of a character that needs more than what stands here from it on.
+  for (const [index, least] of [0xc0, 0xe0, 0xf0].entries()) {
+    const at = bytes.length - 1 - index
+    if ((bytes[at] ?? 0) >= least) return at
+  }
+  return bytes.length
+}
+
+function liftProblem(error: LiftError, field: string, limits: FieldLimits): ServiceError {
   switch (error.kind) {
     case 'malformed':
       return new ServiceError('invalid_request', 'the body is no valid JSON', { cause: error })
     case 'too_deep':
       return new ServiceError('invalid_request', `the body is nested deeper than ${maxDepth} levels`, { cause: error })
     case 'too_many_files':
-      return new ServiceError('invalid_request', 'image: too many pictures in one request', { param: 'image', cause: error })
+      return new ServiceError('invalid_request', `${field}: too many pictures in one request`, { param: field, cause: error })
     case 'file_too_large':
-      return new ServiceError('payload_too_large', `image is larger than MAX_IMAGE_BYTES (${limits.maxImageBytes} bytes)`, {
-        param: 'image',
+      return new ServiceError('payload_too_large', `${field} is larger than MAX_IMAGE_BYTES (${limits.maxImageBytes} bytes)`, {
+        param: field,
         cause: error,
       })
     case 'json_too_large':

@@ -26,8 +26,10 @@ export function readForm(request: IncomingMessage, handlers: FormHandlers, limit
       return reject(invalidForm(error))
     }
     const files: Promise<void>[] = []
+    const streams: BusboyFileStream[] = []
     let settled = false
     let bodyBytes = 0
+    let textBytes = 0
 
     const fail = (error: unknown): void => {
       if (settled) return
@@ -35,9 +37,10 @@ export function readForm(request: IncomingMessage, handlers: FormHandlers, limit
       request.unpipe(parser)
       request.off('data', count)
       parser.removeAllListeners('finish')
-      // Handlers that wait for more of their file are let go, so that nothing waits for ever.
       parser.on('error', () => {})
-      parser.destroy(error instanceof Error ? error : undefined)
+      parser.destroy()
+      // The parser does not tell its files: a handler that waits for more of its own would wait for ever.
+      for (const stream of streams) stream.destroy(error instanceof Error ? error : new Error('the form broke off'))
       void Promise.allSettled(files).then(() => reject(error))
     }
     const count = (chunk: Buffer): void => {
@@ -46,9 +49,12 @@ export function readForm(request: IncomingMessage, handlers: FormHandlers, limit
     }
 
     parser.on('field', (name, value, nameTruncated, valueTruncated) => {
+      textBytes += Buffer.byteLength(value)
       if (nameTruncated) fail(invalid(null, 'a field must have a name of 1 to 200 characters'))
-      else if (valueTruncated)
-        fail(tooLarge(name, `${name} is longer than ${limits.maxTextBytes} bytes of text: send it as a file`))
+      else if (valueTruncated || textBytes > limits.maxTextBytes)
+        fail(tooLarge(name || null, `the form's texts are longer than ${limits.maxTextBytes} bytes: send pictures as files`))
+      // What stands in the place of bytes that are no text: read wrongly, a prompt would be paid for.
+      else if (value.includes('\ufffd')) fail(invalid(name || null, `${name} is no valid UTF-8`))
       else if (!settled) handlers.text(name ?? '', value)
     })
     parser.on('file', (name, stream, filename) => {
@@ -59,6 +65,7 @@ export function readForm(request: IncomingMessage, handlers: FormHandlers, limit
         stream.resume()
         return
       }
+      streams.push(stream)
       const reading = handlers.file(name ?? '', stream, filename)
       files.push(reading)
       reading.catch(fail)

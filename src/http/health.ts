@@ -7,12 +7,14 @@ export type HealthDeps = {
   pausedUntil: () => number | null
   isClosing: () => boolean
   version: string
+  /** What only this process answers: by it, it knows itself. */
+  instance: string
 }
 
 export function healthRoutes(deps: HealthDeps) {
   return async (app: FastifyInstance): Promise<void> => {
     const open = { config: { access: 'open' } } as const
-    app.get('/healthz', open, async () => ({ status: 'ok' }))
+    app.get('/healthz', open, async () => ({ status: 'ok', instance: deps.instance }))
     app.get('/readyz', open, async (_request, reply) => {
       const pausedUntil = deps.pausedUntil()
       // A pause is told, but the service stays ready: one that is taken out of its proxy would miss callbacks.

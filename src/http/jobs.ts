@@ -12,6 +12,7 @@ import type { Accept, Accepted, Order } from '../steps/accept.ts'
 import type { Watch } from '../steps/watch.ts'
 import { type Caller, callerOf, maySee } from './access.ts'
 import { ignoreBodies } from './bodies.ts'
+import { clientGone } from './connections.ts'
 import { type FieldLimits, readFields } from './fields.ts'
 
 export type JobRoutesDeps = {
@@ -36,8 +37,12 @@ const largestPage = 100
 export async function findJob(store: JobStore, caller: Caller, name: string): Promise<JobRecord> {
   const found = isJobId(name) ? [await store.job(name)] : await store.jobsByProviderTask(name)
   const job = found.find(one => one !== null && maySee(caller, one))
-  if (job === null || job === undefined) throw new ServiceError('not_found', 'there is no such job', { param: 'taskId' })
+  if (job === null || job === undefined) throw noSuchJob()
   return job
+}
+
+function noSuchJob(): ServiceError {
+  return new ServiceError('not_found', 'there is no such job', { param: 'taskId' })
 }
 
 /** Seconds to wait, from `?wait=` or `Prefer: wait=`; null where neither is there. */
@@ -46,7 +51,7 @@ function waitOf(request: FastifyRequest<{ Querystring: Query }>): number | null 
   const preferred = /(?:^|[,;]\s*)wait\s*=\s*"?([^",;\s]*)/i.exec(String(request.headers.prefer ?? ''))?.[1]
   const given = wait ?? preferred
   if (given === undefined) return null
-  if (typeof given !== 'string' || !/^\d{1,9}$/.test(given))
+  if (typeof given !== 'string' || !/^\d+$/.test(given))
     throw invalid('wait', 'wait must be a whole number of seconds, 0 or more')
   return Math.min(longestWaitS, Number(given))
 }
@@ -124,13 +129,6 @@ export function jobRoutes(deps: JobRoutesDeps) {
     return reply.type('application/json; charset=utf-8').send(body)
   }
 
-  /** Fires when the client has gone, so that nothing waits for it. */
-  function gone(reply: FastifyReply): AbortSignal {
-    const controller = new AbortController()
-    reply.raw.once('close', () => controller.abort())
-    return controller.signal
-  }
-
   /** What is done to a job takes no body, whatever a client sends along. */
   async function actions(scope: FastifyInstance): Promise<void> {
     ignoreBodies(scope)
@@ -139,7 +137,7 @@ export function jobRoutes(deps: JobRoutesDeps) {
       const { id } = await findJob(store, callerOf(request), request.params.taskId)
       const outcome = await store.cancelJob({ jobId: id, now: deps.clock.now() })
       const job = await store.job(id)
-      if (job === null || outcome === 'unknown') throw new ServiceError('not_found', 'there is no such job', { param: 'taskId' })
+      if (job === null || outcome === 'unknown') throw noSuchJob()
       if (outcome === 'final') throw new ServiceError('conflict', `the job is ${job.status} already: nothing to cancel`)
       return jobView(job, links)
     })
@@ -151,7 +149,10 @@ export function jobRoutes(deps: JobRoutesDeps) {
 
     scope.delete<ById>('/jobs/:taskId', { config: { access: 'read' } }, async (request, reply) => {
       const job = await findJob(store, callerOf(request), request.params.taskId)
-      if (!isFinal(job.status) || !(await store.deleteJob({ jobId: job.id })))
+      const deleted = isFinal(job.status) && (await store.deleteJob({ jobId: job.id }))
+      // Somebody else was faster.
+      if (!deleted && (await store.job(job.id)) === null) throw noSuchJob()
+      if (!deleted)
         throw new ServiceError('conflict', `only a final job can be deleted; this one is ${job.status}: cancel it first`)
       await blobs.removeJob(job.id)
       return reply.code(204).send()
@@ -171,8 +172,9 @@ export function jobRoutes(deps: JobRoutesDeps) {
       if (waitS === null || waitS === 0 || isFinal(job.status)) return sendJob(reply, request, job)
       if (single(request.query, 'wait') === null) void reply.header('preference-applied', `wait=${waitS}`)
       const deadlineAt = deps.clock.now() + waitS * 1_000
-      const ended = await deps.watch.watch(job.id, one => isFinal(one.status), deadlineAt, gone(reply))
-      return sendJob(reply, request, ended ?? job)
+      const ended = await deps.watch.watch(job.id, one => isFinal(one.status), deadlineAt, clientGone(reply))
+      if (ended === null) throw noSuchJob()
+      return sendJob(reply, request, ended)
     })
 
     app.get<{ Querystring: Query }>('/jobs', { config: { access: 'read' } }, async request => {

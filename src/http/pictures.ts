@@ -6,6 +6,8 @@ import type { FileFacts, JobRecord } from '../domain/records.ts'
 import type { Signer } from '../domain/signer.ts'
 import type { JobStore } from '../domain/store.ts'
 import type { Pictures } from '../steps/pictures.ts'
+import { clientGone } from './connections.ts'
+import { errorBody } from './errors.ts'
 import { findJob } from './jobs.ts'
 
 export type PictureRoutesDeps = { store: JobStore; blobs: Blobs; pictures: Pictures; clock: Clock }
@@ -56,8 +58,12 @@ async function sendPicture(
   if (found.type === 'error') {
     if (found.statusCode !== 416)
       throw new ServiceError('not_found', 'the file of this picture is gone', { cause: found.metadata.error })
-    void reply.removeHeader('etag').removeHeader('cache-control').type('text/plain; charset=utf-8')
-    return reply.code(416).headers(found.headers).send('the range lies outside of the picture')
+    const error = new ServiceError('invalid_request', 'the range lies outside of the picture', { param: 'Range' })
+    void reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-type')
+    return reply
+      .code(416)
+      .header('content-range', `bytes */${file.sizeBytes ?? '*'}`)
+      .send(errorBody(error, request.id))
   }
   return reply.code(found.statusCode).headers(found.headers).send(found.stream)
 }
@@ -77,7 +83,7 @@ export function pictureRoutes(deps: PictureRoutesDeps) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get<ByIndex>('/jobs/:taskId/images/:index', { config: { access: 'picture' } }, async (request, reply) => {
       const { job, isPublic } = await jobFor(request)
-      const file = await pictures.image(job, positionOf(request.params.index))
+      const file = await pictures.image(job, positionOf(request.params.index), clientGone(reply))
       return sendPicture(request, reply, blobs.pathOf(job.id, file.file), file, isPublic)
     })
     app.get<ByIndex>('/jobs/:taskId/inputs/:index', { config: { access: 'picture' } }, async (request, reply) => {

@@ -19,8 +19,10 @@ export function classifyAnswer(answer: Answer): SubmitOutcome {
   }
   if (told !== null && status === 500)
     return { kind: 'not_sent', reason: 'server_error', retryAfterMs: answer.retryAfterMs, error: told }
-  if (told !== null && status >= 400 && status < 500 && status !== 408)
-    return { kind: 'refused', status, error: { ...told, status } }
+  if (status >= 400 && status < 500 && status !== 408) {
+    const error = told ?? errorInOtherWords(status, body)
+    if (error !== null) return { kind: 'refused', status, error: { ...error, status } }
+  }
   return { kind: 'unconfirmed', reason: `HTTP ${status}${told === null ? ' without the provider’s JSON' : ` ${told.code}`}` }
 }
 
@@ -43,6 +45,17 @@ export function classifyFailure(error: unknown, left: boolean): SubmitOutcome {
     error: ownError('provider_unreachable', `the provider could not be reached (${code})`),
   }
 }
+
+/** What a gateway before the provider says, whose JSON has another shape; null where there is no JSON. */
+function errorInOtherWords(status: number, body: unknown): ProviderError | null {
+  if (typeof body !== 'object' || body === null) return null
+  const words = 'message' in body ? body.message : 'detail' in body ? body.detail : null
+  const message =
+    typeof words === 'string' && words !== '' ? words.slice(0, maxWordsLength) : `the provider answered HTTP ${status}`
+  return ownError('provider_error', message)
+}
+
+const maxWordsLength = 2_000
 
 function ownError(code: string, message: string): ProviderError {
   return { code, message, traceId: null }

@@ -65,6 +65,9 @@ function encodeMultipart(order: SubmitOrder): EncodedBody {
     head: head(`name=${quoted(name)}`, null),
     body: { bytes: Buffer.from(asFormText(value)) },
   })
+  // A list goes as forms hold one: the same name again and again.
+  const texts = ([name, value]: [string, unknown]): Part[] =>
+    Array.isArray(value) ? value.map(item => text(name, item)) : [text(name, value)]
   const imageField = order.inputs.filter(input => input.role === 'image').length > 1 ? 'image[]' : 'image'
   const picture = (input: SubmitInput, index: number): Part => {
     const name = input.role === 'mask' ? 'mask' : imageField
@@ -72,7 +75,7 @@ function encodeMultipart(order: SubmitOrder): EncodedBody {
     const filename = `${input.role}-${index}.${extensions[input.contentType] ?? 'bin'}`
     return { head: head(`name=${quoted(name)}; filename=${quoted(filename)}`, input.contentType), body: input }
   }
-  const parts = [...scalarFields(order).map(([name, value]) => text(name, value)), ...order.inputs.map(picture)]
+  const parts = [...scalarFields(order).flatMap(texts), ...order.inputs.map(picture)]
   const lineEnd = Buffer.from('\r\n')
   const tail = Buffer.from(`--${boundary}--\r\n`)
   const partSize = ({ head: start, body }: Part): number =>

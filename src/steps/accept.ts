@@ -1,13 +1,13 @@
-import { type ErrorCode, invalid, ServiceError } from '../domain/errors.ts'
-import { encodingFor } from '../domain/models.ts'
+import { createHash } from 'node:crypto'
+import { ServiceError } from '../domain/errors.ts'
 import type { Blobs, Clock, Log } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { Fields, Input, JobRequest, RequestLimits } from '../domain/request.ts'
-import { checkPictureFile, checkRequest, fingerprint, tasksNeeded } from '../domain/request.ts'
-import type { ProviderError } from '../domain/result.ts'
+import { checkRequest, fingerprint, tasksNeeded } from '../domain/request.ts'
 import type { JobStore } from '../domain/store.ts'
-import { FetchFailed } from '../net/failure.ts'
 import type { Fetcher } from '../net/fetch.ts'
+import { type Accepted, acceptedAs } from './accepted.ts'
+import { makeInputFetch } from './input-fetch.ts'
 import type { SubmitStep } from './submit.ts'
 import type { Watch } from './watch.ts'
 
@@ -23,11 +23,7 @@ export type AcceptDeps = {
   maxImageBytes: number
 }
 
-/** What became of a request for a job. */
-export type Accepted =
-  | { kind: 'job'; job: JobRecord; replayed: boolean }
-  /** All of its submits were refused for good, at once. */
-  | { kind: 'refused'; job: JobRecord; code: ErrorCode; error: ProviderError; replayed: boolean }
+export type { Accepted } from './accepted.ts'
 
 export type Order = {
   /** Made before the first byte of its pictures was written. */
@@ -50,40 +46,12 @@ export type Accept = {
 /** How long an answer waits for the submit's. */
 const answerWithinMs = 10_000
 const idempotencyMs = 86_400_000
-const inputTimeoutMs = 20_000
 
 export function makeAccept(deps: AcceptDeps): Accept {
   const { store, blobs, clock } = deps
+  const fetchInputs = makeInputFetch(deps)
   /** Requests under a key that are being answered now: one that comes meanwhile joins. */
   const underWay = new Map<string, Promise<Accepted>>()
-
-  /** Fetches the pictures that the model takes only as files. */
-  async function fetchInputs(jobId: string, request: JobRequest): Promise<JobRequest> {
-    const { asFile } = encodingFor(request.edit.model, request.edit.inputs)
-    const fetched = request.edit.inputs.map(async (input, index): Promise<Input> => {
-      if (input.file !== null || input.url === null || asFile[index] !== true) return input
-      return { ...input, file: await fetchInput(jobId, input.role, input.url) }
-    })
-    // All end before one failure is told: no download is left behind that writes into a folder being removed.
-    const outcomes = await Promise.allSettled(fetched)
-    const inputs = outcomes.map(outcome => {
-      if (outcome.status === 'rejected') throw outcome.reason
-      return outcome.value
-    })
-    return { ...request, edit: { ...request.edit, inputs } }
-  }
-
-  async function fetchInput(jobId: string, field: Input['role'], url: string) {
-    const limits = { maxBytes: deps.maxImageBytes, timeoutMs: inputTimeoutMs }
-    try {
-      const file = await deps.fetcher.fetchToFile(url, () => blobs.create(jobId, 'in'), limits)
-      return checkPictureFile(field, file)
-    } catch (error) {
-      if (error instanceof FetchFailed) throw invalid(field, `${field}: ${url.slice(0, 500)} ${error.reason}`)
-      if (error instanceof ServiceError) throw invalid(field, `${field}: ${url.slice(0, 500)} is no PNG, JPEG or WebP`)
-      throw error
-    }
-  }
 
   /** The job that holds this key already, if it is for the same request; null where the key is free. */
   async function holderOf(order: Order, print: string): Promise<string | null> {
@@ -95,23 +63,26 @@ export function makeAccept(deps: AcceptDeps): Accept {
   }
 
   async function take(order: Order, request: JobRequest, retryOf: string | null): Promise<Accepted> {
-    const print = fingerprint(request)
+    const print = printOf(request, retryOf)
     const holder = await holderOf(order, print)
     if (holder !== null) return replay(order, holder)
     const whole = await fetchInputs(order.jobId, request)
-    const now = clock.now()
-    const created = await create(order, whole, print, retryOf, now)
-    if (created.kind === 'exists') {
-      checkSame(created.fingerprint, print)
-      return replay(order, created.jobId)
-    }
-    const answering = answerTo(order, now + answerWithinMs)
+    // Known before the job is there: whoever finds the job finds the answer that it is about to get.
+    const answering = createAndAnswer(order, whole, print, retryOf)
     underWay.set(order.jobId, answering)
     try {
       return await answering
     } finally {
       underWay.delete(order.jobId)
     }
+  }
+
+  async function createAndAnswer(order: Order, request: JobRequest, print: string, retryOf: string | null): Promise<Accepted> {
+    const now = clock.now()
+    const created = await create(order, request, print, retryOf, now)
+    if (created.kind === 'created') return answerTo(order, now + answerWithinMs)
+    checkSame(created.fingerprint, print)
+    return replay(order, created.jobId)
   }
 
   async function create(order: Order, request: JobRequest, print: string, retryOf: string | null, now: number) {
@@ -141,11 +112,17 @@ export function makeAccept(deps: AcceptDeps): Accept {
     // What was not claimed by now has to wait for a place or for a pause to end, and its answer does not wait for it.
     const job = await deps.watch.watch(order.jobId, isSettled, deadlineAt)
     if (job === null) throw new ServiceError('not_found', 'the job was deleted while it was being submitted')
-    const accepted = acceptedAs(job, false)
-    if (order.idempotencyKey !== null) {
-      await store.saveAnswer({ owner: order.owner, key: order.idempotencyKey, job })
+    if (order.idempotencyKey !== null) await keepAnswer(order.owner, order.idempotencyKey, job)
+    return acceptedAs(job, false)
+  }
+
+  /** The job is there and submitted, whether or not this can be kept; without it, who asks again gets the job as it is then. */
+  async function keepAnswer(owner: string, key: string, job: JobRecord): Promise<void> {
+    try {
+      await store.saveAnswer({ owner, key, job })
+    } catch (error) {
+      deps.log.warn({ err: error, job: job.id }, 'answer.not_kept')
     }
-    return accepted
   }
 
   /** The first request's answer again. */
@@ -186,6 +163,12 @@ export function makeAccept(deps: AcceptDeps): Accept {
   }
 }
 
+/** A retry is another request than the one that it repeats, though it asks for the same. */
+function printOf(request: JobRequest, retryOf: string | null): string {
+  const print = fingerprint(request)
+  return retryOf === null ? print : createHash('sha256').update(`${print} retry of ${retryOf}`).digest('hex')
+}
+
 function checkSame(theirs: string, ours: string): void {
   if (theirs !== ours)
     throw new ServiceError('idempotency_mismatch', 'this Idempotency-Key was used for another request: use a new one', {
@@ -196,27 +179,6 @@ function checkSame(theirs: string, ours: string): void {
 /** Nothing of the job is on its way to the provider: each task was answered, given up on, or has to wait. */
 function isSettled(job: JobRecord): boolean {
   return job.tasks.every(task => task.status !== 'submitting')
-}
-
-const codeByStatus: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
-  [400, 'invalid_request'],
-  [401, 'bad_gateway'],
-  [403, 'forbidden'],
-  [404, 'bad_gateway'],
-])
-
-/** How a refusal by the provider is answered: what is wrong with our account or settings is no fault of the client's. */
-function codeOfRefusal(error: ProviderError): ErrorCode {
-  if (error.code === 'used_up') return 'payment_required'
-  const status = error.status ?? 0
-  return codeByStatus.get(status) ?? (status >= 400 && status < 500 ? 'invalid_request' : 'bad_gateway')
-}
-
-function acceptedAs(job: JobRecord, replayed: boolean): Accepted {
-  const refusals = job.tasks.map(task => (task.status === 'failed' && task.source === null ? task.error : null))
-  const [first] = refusals
-  if (first === null || first === undefined || refusals.includes(null)) return { kind: 'job', job, replayed }
-  return { kind: 'refused', job, code: codeOfRefusal(first), error: first, replayed }
 }
 
 /** The request that a job was made of. */

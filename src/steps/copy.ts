@@ -1,10 +1,12 @@
-import type { Blobs, Clock, Log } from '../domain/ports.ts'
+import type { Blobs, Clock, Log, StoredFile } from '../domain/ports.ts'
 import type { DueCopy } from '../domain/records.ts'
 import { copyRetryAt } from '../domain/retry.ts'
 import type { JobStore } from '../domain/store.ts'
 import { FetchFailed } from '../net/failure.ts'
 import type { Fetcher } from '../net/fetch.ts'
+import { discardUnnamed } from './leftovers.ts'
 import { type Loop, type Next, startLoop } from './loop.ts'
+import { persist } from './persist.ts'
 
 export type CopyDeps = {
   store: JobStore
@@ -21,6 +23,8 @@ export type CopyStep = Pick<Loop, 'wake' | 'close'>
 
 const copiesAtOnce = 4
 const copyTimeoutMs = 120_000
+/** After a fault of our own, such as a full disk: it is never a reason to give up what was paid for. */
+const waitForUsMs = 60_000
 
 /** Copies results that came as URLs into their jobs' folders, before the URLs expire. */
 export function startCopy(deps: CopyDeps): CopyStep {
@@ -48,23 +52,38 @@ export function startCopy(deps: CopyDeps): CopyStep {
   }
 
   async function copyOne(copy: DueCopy): Promise<void> {
-    const { jobId, position } = copy
     const startedAt = clock.now()
-    const attempts = copy.attempts + 1
+    const limits = { maxBytes: deps.maxBytes, timeoutMs: copyTimeoutMs, signal: stopping.signal }
+    let file: StoredFile
     try {
-      const limits = { maxBytes: deps.maxBytes, timeoutMs: copyTimeoutMs, signal: stopping.signal }
-      const file = await deps.fetcher.fetchToFile(copy.providerUrl, () => blobs.create(jobId, 'out'), limits)
-      if (!(await store.imageCopied({ jobId, position, file }))) await blobs.remove(jobId, file.name)
-      log.info({ job: jobId, image: position, bytes: file.sizeBytes, ms: clock.now() - startedAt }, 'image.copied')
+      file = await deps.fetcher.fetchToFile(copy.providerUrl, () => blobs.create(copy.jobId, 'out'), limits)
     } catch (error) {
-      if (stopping.signal.aborted) return
-      const final = error instanceof FetchFailed && !error.retryable
-      const copyAt = final ? null : copyRetryAt(attempts, clock.now(), deps.chance())
-      await store.imageCopyFailed({ jobId, position, copyAt })
-      // What is thrown at us from the network is told in one line; anything else is worth its stack.
-      const why = error instanceof FetchFailed ? { reason: error.reason } : { err: error }
-      log.warn({ job: jobId, image: position, attempts, given_up: copyAt === null, ...why }, 'image.copy_failed')
+      // What was called off has not failed: the next start goes on with it.
+      if (!stopping.signal.aborted) await failed(copy, error)
+      return
     }
+    const { jobId, position } = copy
+    const about = { job: jobId, image: position }
+    if (!(await keep(() => store.imageCopied({ jobId, position, file })))) await discardUnnamed(deps, jobId, [file])
+    log.info({ ...about, bytes: file.sizeBytes, ms: clock.now() - startedAt }, 'image.copied')
+  }
+
+  async function failed({ jobId, position, attempts: before }: DueCopy, error: unknown): Promise<void> {
+    const attempts = before + 1
+    const told = error instanceof FetchFailed ? error : null
+    const copyAt = told === null ? clock.now() + waitForUsMs : whenAgain(told, attempts)
+    await keep(() => store.imageCopyFailed({ jobId, position, copyAt }))
+    // What is thrown at us from the network is told in one line; anything else is worth its stack.
+    const why = told === null ? { err: error } : { reason: told.reason }
+    log.warn({ job: jobId, image: position, attempts, given_up: copyAt === null, ...why }, 'image.copy_failed')
+  }
+
+  function whenAgain(failure: FetchFailed, attempts: number): number | null {
+    return failure.retryable ? copyRetryAt(attempts, clock.now(), deps.chance()) : null
+  }
+
+  function keep<T>(write: () => Promise<T>): Promise<T> {
+    return persist(write, { clock, log, signal: stopping.signal })
   }
 
   const loop = startLoop('copy', pass, { clock, log })

@@ -1,11 +1,11 @@
 import { invalid, ServiceError } from '../domain/errors.ts'
 import type { Blobs, Clock, Log, StoredFile } from '../domain/ports.ts'
 import type { TaskRef } from '../domain/records.ts'
-import { parseResult, type Result } from '../domain/result.ts'
+import { parseResult } from '../domain/result.ts'
 import type { Applied, JobStore } from '../domain/store.ts'
 import { LiftError, type Lifted, liftJson } from '../files/lift.ts'
 import { pictureOptions } from '../files/pictures-in-results.ts'
-import { discardFiles } from './leftovers.ts'
+import { discardUnnamed, isCertainlyNotKept } from './leftovers.ts'
 
 export type IngestDeps = {
   store: JobStore
@@ -44,78 +44,93 @@ function withoutPictures(lifted: Lifted): string {
   return JSON.stringify(lifted.value, noted).slice(0, keptTextLength)
 }
 
-function usedFiles(result: Result, kept: boolean): Set<StoredFile> {
-  if (!kept || result.kind !== 'succeeded') return new Set()
-  return new Set(result.images.map(image => image.file).filter(file => file !== null))
+/** The same bytes, and how many have come. */
+function counted(body: AsyncIterable<Uint8Array>): { bytes: AsyncIterable<Uint8Array>; count: () => number } {
+  let sizeBytes = 0
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      sizeBytes += chunk.length
+      yield chunk
+    }
+  }
+  return { bytes: bytes(), count: () => sizeBytes }
 }
 
 export function makeIngest(deps: IngestDeps): Ingest {
   const { store, blobs, clock, log } = deps
 
   async function read(ref: TaskRef, body: AsyncIterable<Uint8Array>): Promise<Lifted> {
+    const { bytes, count } = counted(body)
     try {
-      return await liftJson(body, pictureOptions(blobs, ref.jobId, deps.maxCallbackBytes, keptRawBytes))
+      return await liftJson(bytes, pictureOptions(blobs, ref.jobId, deps.maxCallbackBytes, keptRawBytes))
     } catch (error) {
-      if (!(error instanceof LiftError)) throw error
-      await malformed(ref, error.raw ?? Buffer.alloc(0), error.bodyBytes)
-      if (error.kind === 'malformed' || error.kind === 'too_deep')
-        throw invalid(null, `the body is no JSON with a result in it: ${error.message}`)
-      throw new ServiceError('payload_too_large', 'the callback is larger than MAX_CALLBACK_BYTES', { cause: error })
+      const told = error instanceof LiftError ? error : null
+      await malformed(ref, told?.raw ?? null, count())
+      // The connection broke, or the disk is full.
+      if (told === null) throw error
+      if (told.kind === 'malformed' || told.kind === 'too_deep')
+        throw invalid(null, `the body is no JSON with a result in it: ${told.message}`)
+      throw new ServiceError('payload_too_large', 'the callback is larger than MAX_CALLBACK_BYTES', { cause: told })
     }
   }
 
-  /** Keeps what can't be read, for people to look at, and has the task asked for: the provider will not send it again. */
-  async function malformed(ref: TaskRef, raw: Buffer, sizeBytes: number): Promise<void> {
-    const sink = blobs.create(ref.jobId, 'bad')
-    let file: StoredFile | null = null
+  /**
+   * Keeps what can't be read, for people to look at, and has the task asked for: the provider will not send it again. What fails
+   * in here is logged: the sender is told of its own error.
+   */
+  async function malformed(ref: TaskRef, raw: Buffer | null, sizeBytes: number): Promise<void> {
+    const { taskId, jobId } = ref
+    const file = raw === null ? null : await keepRaw(ref, raw)
+    try {
+      const noted = await store.callbackMalformed({ taskId, sizeBytes, file: file?.name ?? null, now: clock.now() })
+      if (!noted && file !== null) await blobs.remove(jobId, file.name)
+    } catch (error) {
+      log.error({ err: error, job: jobId, task: taskId }, 'callback.not_noted')
+    }
+    log.warn({ job: jobId, task: taskId, bytes: sizeBytes }, 'callback.malformed')
+    deps.onMalformed()
+  }
+
+  async function keepRaw({ jobId, taskId }: TaskRef, raw: Buffer): Promise<StoredFile | null> {
+    const sink = blobs.create(jobId, 'bad')
     try {
       await sink.write(raw)
-      file = await sink.finish()
+      return await sink.finish()
     } catch (error) {
       await sink.discard()
-      log.error({ err: error, job: ref.jobId, task: ref.taskId }, 'callback.raw_not_kept')
+      log.error({ err: error, job: jobId, task: taskId }, 'callback.raw_not_kept')
+      return null
     }
-    const noted = await store.callbackMalformed({ taskId: ref.taskId, sizeBytes, file: file?.name ?? null, now: clock.now() })
-    if (!noted && file !== null) await blobs.remove(ref.jobId, file.name)
-    log.warn({ job: ref.jobId, task: ref.taskId, bytes: sizeBytes }, 'callback.malformed')
-    deps.onMalformed()
+  }
+
+  async function apply(ref: TaskRef, lifted: Lifted, text: string): Promise<Applied> {
+    const { taskId, jobId } = ref
+    const result = parseResult(lifted.value, value => lifted.file(value))
+    if (result === null) {
+      await discardUnnamed(deps, jobId, lifted.files)
+      await malformed(ref, Buffer.from(text), lifted.bodyBytes)
+      throw invalid(null, 'there is no result in the body: neither a picture nor an error')
+    }
+    const now = clock.now()
+    const receipt = { sizeBytes: lifted.bodyBytes, body: text }
+    try {
+      const applied = await store.applyResult({ taskId, result, source: 'callback', now, copyAt: now, receipt })
+      await discardUnnamed(deps, jobId, lifted.files)
+      return applied
+    } catch (error) {
+      if (isCertainlyNotKept(error)) await discardUnnamed(deps, jobId, lifted.files)
+      throw error
+    }
   }
 
   async function callback(ref: TaskRef, body: AsyncIterable<Uint8Array>): Promise<Applied['outcome']> {
     const { taskId, jobId } = ref
     const startedAt = clock.now()
     const lifted = await read(ref, body)
-    const result = parseResult(lifted.value, value => lifted.file(value))
-    const text = withoutPictures(lifted)
-    if (result === null) {
-      await discardFiles(blobs, jobId, lifted.files)
-      await malformed(ref, Buffer.from(text), lifted.bodyBytes)
-      throw invalid(null, 'there is no result in the body: neither a picture nor an error')
-    }
-    const now = clock.now()
-    const receipt = { sizeBytes: lifted.bodyBytes, body: text }
-    const applied = await store.applyResult({ taskId, result, source: 'callback', now, copyAt: now, receipt })
-    if (lifted.files.length > 0) {
-      const used = usedFiles(result, applied.kept)
-      await discardFiles(
-        blobs,
-        jobId,
-        lifted.files.filter(file => !used.has(file)),
-      )
-    }
-    if (applied.kept) deps.onResult()
-    log.info(
-      {
-        job: jobId,
-        task: taskId,
-        outcome: applied.outcome,
-        result: result.kind,
-        bytes: lifted.bodyBytes,
-        ms: clock.now() - startedAt,
-      },
-      `callback.${applied.outcome}`,
-    )
-    return applied.outcome
+    const { outcome, kept } = await apply(ref, lifted, withoutPictures(lifted))
+    if (kept) deps.onResult()
+    log.info({ job: jobId, task: taskId, outcome, bytes: lifted.bodyBytes, ms: clock.now() - startedAt }, `callback.${outcome}`)
+    return outcome
   }
 
   return { find: taskId => store.taskRef(taskId), callback }

@@ -1,17 +1,32 @@
+import { isDiskFull, ServiceError } from '../domain/errors.ts'
 import type { Blobs, StoredFile } from '../domain/ports.ts'
 import type { Result } from '../domain/result.ts'
+import type { JobStore } from '../domain/store.ts'
 
-/** Removes the files of a result that no row names: all of one that was not kept. */
-export async function discardUnused(blobs: Blobs, jobId: string, result: Result, kept: boolean): Promise<void> {
-  if (kept || result.kind !== 'succeeded') return
-  await discardFiles(
-    blobs,
-    jobId,
-    result.images.map(image => image.file).filter(file => file !== null),
-  )
+/** The pictures of a result that are files already. */
+export function filesOf(result: Result): StoredFile[] {
+  return result.kind === 'succeeded' ? result.images.map(image => image.file).filter(file => file !== null) : []
 }
 
-/** Removes files that turned out to be nobody's. */
-export async function discardFiles(blobs: Blobs, jobId: string, files: readonly StoredFile[]): Promise<void> {
-  await Promise.all(files.map(file => blobs.remove(jobId, file.name)))
+/**
+ * Removes those of a job's files that no row names. The rows are asked, not the outcome of the write that was to name them: one
+ * that was tried twice says "duplicate" of its own first try.
+ */
+export async function discardUnnamed(
+  { store, blobs }: { store: Pick<JobStore, 'job'>; blobs: Blobs },
+  jobId: string,
+  files: readonly StoredFile[],
+): Promise<void> {
+  if (files.length === 0) return
+  const job = await store.job(jobId)
+  const named = new Set(job?.images.map(image => image.file))
+  await Promise.all(files.filter(file => !named.has(file.name)).map(file => blobs.remove(jobId, file.name)))
+}
+
+/**
+ * Whether a write that failed has left nothing. Of one that the store could not confirm nobody knows: it may be there after a
+ * restart, and must have its files then.
+ */
+export function isCertainlyNotKept(error: unknown): boolean {
+  return error instanceof ServiceError ? error.code === 'storage_full' : isDiskFull(error)
 }

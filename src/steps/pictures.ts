@@ -12,8 +12,11 @@ export type PicturesDeps = { store: JobStore; blobs: Blobs; fetcher: Fetcher; wa
 export type PictureFile = FileFacts & { file: string }
 
 export type Pictures = {
-  /** A result's picture; waits for its copy where that is still under way. @throws ServiceError `not_found`, `unavailable`. */
-  image(job: JobRecord, position: number): Promise<PictureFile>
+  /**
+   * A result's picture; waits for its copy where that is still under way, until the signal fires.
+   * @throws ServiceError `not_found`, `unavailable`.
+   */
+  image(job: JobRecord, position: number, signal?: AbortSignal): Promise<PictureFile>
   /** A picture that was sent in; one given as a URL is fetched at its first use, and kept. @throws ServiceError `not_found`, `bad_gateway`. */
   input(job: JobRecord, position: number): Promise<PictureFile>
 }
@@ -35,7 +38,10 @@ export function makePictures(deps: PicturesDeps): Pictures {
     const limits = { maxBytes: deps.maxImageBytes, timeoutMs: fetchTimeoutMs }
     try {
       const file = await deps.fetcher.fetchToFile(url, () => blobs.create(job.id, 'in'), limits)
-      if (!(await store.inputStored({ jobId: job.id, position, file }))) await blobs.remove(job.id, file.name)
+      // Whatever else it is, it is not kept, nor shown from our address.
+      const isPicture = file.contentType.startsWith('image/')
+      if (!isPicture || !(await store.inputStored({ jobId: job.id, position, file }))) await blobs.remove(job.id, file.name)
+      if (!isPicture) throw new FetchFailed('did not answer with a picture')
     } catch (error) {
       if (error instanceof FetchFailed)
         throw new ServiceError('bad_gateway', `the picture's URL ${error.reason}`, { cause: error })
@@ -44,10 +50,10 @@ export function makePictures(deps: PicturesDeps): Pictures {
   }
 
   return {
-    async image(job, position) {
+    async image(job, position, signal) {
       const imageOf = (one: JobRecord) => one.images.find(image => image.position === position)
       if (imageOf(job) === undefined) throw notFound()
-      const copied = await deps.watch.watch(job.id, one => hasFile(imageOf(one)), clock.now() + copyWaitMs)
+      const copied = await deps.watch.watch(job.id, one => hasFile(imageOf(one)), clock.now() + copyWaitMs, signal)
       const image = copied === null ? undefined : imageOf(copied)
       if (hasFile(image)) return image
       throw new ServiceError('unavailable', 'the picture could not be copied from the provider yet', { retryAfterS: 5 })

@@ -1,11 +1,13 @@
 import type { Blobs, Clock, Log } from '../domain/ports.ts'
-import { type Provider, recordsFolder } from '../domain/provider.ts'
+import { type Provider, type RecordsQuery, recordsFolder } from '../domain/provider.ts'
 import type { DuePoll } from '../domain/records.ts'
 import type { Result, TaskRecord } from '../domain/result.ts'
 import { lateWindowMs, pollRetryAt } from '../domain/retry.ts'
 import type { JobStore } from '../domain/store.ts'
-import { discardUnused } from './leftovers.ts'
+import { discardUnnamed, filesOf, isCertainlyNotKept } from './leftovers.ts'
+import { makeLookup } from './lookup.ts'
 import { type Loop, type Next, startLoop } from './loop.ts'
+import { pause } from './pause.ts'
 
 export type PollDeps = {
   store: JobStore
@@ -23,33 +25,78 @@ export type PollStep = Pick<Loop, 'wake' | 'close'>
 
 /** The provider's page says 60 requests a second, elsewhere less than one: batches, and slowly. */
 const batchSize = 50
-const pageSize = 100
-const maxPages = 20
 const pauseBetweenMs = 1_000
-/** The provider's clock and ours may differ by this much, and a submit's record may be older than its answer. */
-const clockSlackMs = 120_000
 
 /** Asks the provider for what has had no callback, and looks for what nobody knows to have been accepted. */
 export function startPoll(deps: PollDeps): PollStep {
   const { store, clock, log } = deps
   const stopping = new AbortController()
+  const lookFor = makeLookup(deps, ask)
+  let mayAskAt = 0
 
   async function pass(): Promise<Next> {
     const due = await store.duePolls(clock.now(), batchSize)
     if (due.length === 0) return store.nextPollAt()
-    const known = due.filter(task => task.providerTaskId !== null)
-    const unknown = due.filter(task => task.providerTaskId === null)
-    const found = new Set<number>()
+    const ended = new Set<DuePoll>()
     try {
-      if (known.length > 0) await askFor(known, found)
-      if (unknown.length > 0) await lookFor(unknown, found)
+      await askForKnown(due, ended)
+      await askForUnknown(due, ended)
     } catch (error) {
       if (stopping.signal.aborted) return null
       log.warn({ err: error, tasks: due.length }, 'poll.failed')
     }
-    for (const task of due) if (!found.has(task.taskId)) await postpone(task)
-    log.info({ asked: due.length, finished: found.size }, 'poll.done')
-    return clock.now() + pauseBetweenMs
+    for (const task of due) if (!ended.has(task)) await postpone(task)
+    log.info({ asked: due.length, finished: ended.size }, 'poll.done')
+    return 'now'
+  }
+
+  /** One question, no sooner than the provider may be asked again. */
+  async function ask(query: RecordsQuery): Promise<TaskRecord[]> {
+    await pause(mayAskAt - clock.now(), clock, stopping.signal)
+    stopping.signal.throwIfAborted()
+    try {
+      return await deps.provider.records(query, stopping.signal)
+    } finally {
+      mayAskAt = clock.now() + pauseBetweenMs
+    }
+  }
+
+  /** The records of these ids. What an answer leaves out is asked for again: how many it may hold is not documented. */
+  async function* recordsOf(taskIds: readonly string[]): AsyncGenerator<TaskRecord> {
+    for (let missing = taskIds; missing.length > 0; ) {
+      const records = await ask({ taskIds: missing })
+      yield* records
+      const still = missing.filter(id => !records.some(record => record.taskId === id))
+      if (still.length === missing.length) return
+      missing = still
+    }
+  }
+
+  async function askForKnown(due: readonly DuePoll[], ended: Set<DuePoll>): Promise<void> {
+    const known = new Map(due.map(task => [task.providerTaskId, task]))
+    const ids = [...known.keys()].filter(id => id !== null)
+    for await (const record of recordsOf(ids)) await apply(known.get(record.taskId), record.result, ended)
+  }
+
+  /** Tasks whose submit was never answered. */
+  async function askForUnknown(due: readonly DuePoll[], ended: Set<DuePoll>): Promise<void> {
+    const unknown = due.filter(task => task.providerTaskId === null)
+    const found = unknown.length === 0 ? new Map<string, DuePoll>() : await lookFor(unknown)
+    const best = new Map<DuePoll, TaskRecord>()
+    for await (const record of recordsOf([...found.keys()])) {
+      const task = found.get(record.taskId ?? '')
+      const rival = task === undefined ? undefined : best.get(task)
+      if (task === undefined || (rival !== undefined && rank(rival) >= rank(record))) {
+        await discardRecord(record.result)
+        continue
+      }
+      if (rival !== undefined) await discardRecord(rival.result)
+      best.set(task, record)
+    }
+    for (const [task, record] of best) {
+      await identify(task, record)
+      await apply(task, record.result, ended)
+    }
   }
 
   /** Not over, or not known: right after a submit that may be lag, not loss. */
@@ -59,33 +106,6 @@ export function startPoll(deps: PollDeps): PollStep {
     await store.taskPolled({ taskId: task.taskId, pollAt: over ? null : pollRetryAt(task.polls, deps.pollEveryMs, now) })
   }
 
-  async function askFor(tasks: readonly DuePoll[], found: Set<number>): Promise<void> {
-    const taskIds = tasks.map(task => task.providerTaskId).filter(id => id !== null)
-    for (const record of await deps.provider.records({ taskIds }, stopping.signal)) {
-      const task = tasks.find(one => one.providerTaskId === record.taskId)
-      await apply(task, record, found)
-    }
-  }
-
-  /** Tasks whose submit was never answered are known by their own callback URL, which the record repeats. */
-  async function lookFor(tasks: readonly DuePoll[], found: Set<number>): Promise<void> {
-    const times = tasks.map(task => task.submittedAt).filter(at => at !== null)
-    if (times.length === 0) return
-    const createdFromS = Math.floor((Math.min(...times) - clockSlackMs) / 1_000)
-    const createdToS = Math.ceil((Math.max(...times) + clockSlackMs) / 1_000)
-    for (let page = 0; page < maxPages; page += 1) {
-      const query = { createdFromS, createdToS, offset: page * pageSize, limit: pageSize }
-      const records = await deps.provider.records(query, stopping.signal)
-      for (const record of records) {
-        const id = record.callbackUrl === null ? null : deps.taskOfCallbackUrl(record.callbackUrl)
-        const task = tasks.find(one => one.taskId === id)
-        if (task !== undefined) await identify(task, record)
-        await apply(task, record, found)
-      }
-      if (records.length < pageSize) return
-    }
-  }
-
   async function identify(task: DuePoll, record: TaskRecord): Promise<void> {
     const now = clock.now()
     const { taskId } = task
@@ -93,29 +113,45 @@ export function startPoll(deps: PollDeps): PollStep {
     log.info({ job: task.jobId, task: taskId, provider_task: record.taskId }, 'task.found')
   }
 
-  async function apply(task: DuePoll | undefined, record: TaskRecord, found: Set<number>): Promise<void> {
-    const { result } = record
+  async function apply(task: DuePoll | undefined, result: Result | null, ended: Set<DuePoll>): Promise<void> {
     if (result === null) return
-    if (task === undefined) return discardUnused(deps.blobs, recordsFolder, result, false)
+    if (task === undefined) return discardRecord(result)
     const { taskId, jobId } = task
-    const moved = await moveFiles(jobId, result)
     const now = clock.now()
-    const applied = await store.applyResult({ taskId, result: moved, source: 'poll', now, copyAt: now, receipt: null })
-    await discardUnused(deps.blobs, jobId, moved, applied.kept)
-    found.add(taskId)
-    log.info({ job: jobId, task: taskId, outcome: applied.outcome, result: result.kind }, `poll.${applied.outcome}`)
-    if (applied.kept) deps.onResult()
+    const { outcome, kept } = await unlessKept(jobId, result, async () => {
+      await moveFiles(jobId, result)
+      return store.applyResult({ taskId, result, source: 'poll', now, copyAt: now, receipt: null })
+    })
+    // Its callback came meanwhile: without this it would be asked for again and again.
+    if (outcome === 'duplicate') await store.taskPolled({ taskId, pollAt: null })
+    ended.add(task)
+    log.info({ job: jobId, task: taskId, outcome, result: result.kind }, `poll.${outcome}`)
+    if (kept) deps.onResult()
+  }
+
+  /** Runs the work, and removes the pictures of a result that was certainly not kept. */
+  async function unlessKept<T>(jobId: string, result: Result, work: () => Promise<T>): Promise<T> {
+    try {
+      const done = await work()
+      await discardUnnamed(deps, jobId, filesOf(result))
+      return done
+    } catch (error) {
+      await discardRecord(result)
+      if (isCertainlyNotKept(error)) await discardUnnamed(deps, jobId, filesOf(result))
+      throw error
+    }
   }
 
   /** Pictures of a batch of records lie in a folder of their own until it is known whose they are. */
-  async function moveFiles(jobId: string, result: Result): Promise<Result> {
-    if (result.kind !== 'succeeded') return result
-    for (const { file } of result.images) {
-      if (file === null) continue
-      await deps.blobs.link(recordsFolder, file.name, jobId)
-      await deps.blobs.remove(recordsFolder, file.name)
+  async function moveFiles(jobId: string, result: Result): Promise<void> {
+    for (const { name } of filesOf(result)) {
+      await deps.blobs.link(recordsFolder, name, jobId)
+      await deps.blobs.remove(recordsFolder, name)
     }
-    return result
+  }
+
+  async function discardRecord(result: Result | null): Promise<void> {
+    for (const { name } of result === null ? [] : filesOf(result)) await deps.blobs.remove(recordsFolder, name)
   }
 
   const loop = startLoop('poll', pass, { clock, log })
@@ -126,4 +162,10 @@ export function startPoll(deps: PollDeps): PollStep {
       await loop.close()
     },
   }
+}
+
+/** Of several submits of one task, one that made a picture counts most, then one that may still make one. */
+function rank({ result }: TaskRecord): number {
+  if (result === null) return 1
+  return result.kind === 'succeeded' ? 2 : 0
 }

@@ -12,50 +12,64 @@ export type Watch = {
   close(): void
 }
 
+/** Wakes one that waits; a ring before the waiting begins is not missed. */
+function makeBell(): { ring: () => void; rung: () => Promise<void> } {
+  let next = Promise.withResolvers<void>()
+  return {
+    ring: () => next.resolve(),
+    async rung() {
+      await next.promise
+      next = Promise.withResolvers<void>()
+    },
+  }
+}
+
 export function makeWatch(store: Pick<JobStore, 'job' | 'onChange'>, clock: Clock): Watch {
   const watchers = new Map<string, Set<() => void>>()
-  const stopping = new AbortController()
-  const unsubscribe = store.onChange(jobId => {
-    for (const look of watchers.get(jobId) ?? []) look()
-  })
+  let closed = false
+  const ringAll = (jobId: string): void => {
+    for (const ring of watchers.get(jobId) ?? []) ring()
+  }
+  const unsubscribe = store.onChange(ringAll)
 
-  /** Resolves at the job's next change after this call, or when waiting is over. */
-  function nextChange(jobId: string, deadlineAt: number, signal: AbortSignal): Promise<void> {
-    return new Promise(resolve => {
-      const done = (): void => {
-        cancel()
-        signal.removeEventListener('abort', done)
-        const looking = watchers.get(jobId)
-        looking?.delete(done)
-        if (looking?.size === 0) watchers.delete(jobId)
-        resolve()
-      }
-      const cancel = clock.after(Math.max(0, deadlineAt - clock.now()), done)
-      signal.addEventListener('abort', done)
-      const looking = watchers.get(jobId) ?? new Set()
-      looking.add(done)
-      watchers.set(jobId, looking)
-    })
+  /** Has `ring` called at each change of the job. Gives the way to end that. */
+  function subscribe(jobId: string, ring: () => void): () => void {
+    const rings = watchers.get(jobId) ?? new Set()
+    watchers.set(jobId, rings.add(ring))
+    return () => {
+      rings.delete(ring)
+      if (rings.size === 0) watchers.delete(jobId)
+    }
   }
 
   return {
     async watch(jobId, until, deadlineAt, signal) {
-      const over = signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal])
-      for (;;) {
-        const waiting = new AbortController()
-        // Subscribed before reading: a change between the two is not missed.
-        const change = nextChange(jobId, deadlineAt, AbortSignal.any([over, waiting.signal]))
-        const job = await store.job(jobId)
-        if (job === null || until(job) || over.aborted || clock.now() >= deadlineAt) {
-          waiting.abort()
-          return job
+      const { ring, rung } = makeBell()
+      let over = clock.now() >= deadlineAt || signal?.aborted === true
+      const end = (): void => {
+        over = true
+        ring()
+      }
+      // Subscribed before reading: a change between the two is not missed.
+      const unwatch = subscribe(jobId, ring)
+      const cancel = clock.after(Math.max(0, deadlineAt - clock.now()), end)
+      signal?.addEventListener('abort', end)
+      try {
+        for (;;) {
+          const job = await store.job(jobId)
+          if (job === null || over || closed || until(job)) return job
+          await rung()
         }
-        await change
+      } finally {
+        unwatch()
+        cancel()
+        signal?.removeEventListener('abort', end)
       }
     },
     close() {
-      stopping.abort()
+      closed = true
       unsubscribe()
+      for (const jobId of watchers.keys()) ringAll(jobId)
     },
   }
 }

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3'
+import { deliveryCommands } from './write-deliveries.ts'
 import { imageCommands } from './write-images.ts'
 import { jobCommands } from './write-jobs.ts'
 import { retentionCommands } from './write-retention.ts'
@@ -17,6 +18,7 @@ export function makeCommands(database: Database.Database, changed: Changed) {
     ...taskCommands(database, changed),
     ...imageCommands(database, changed),
     ...retentionCommands(database),
+    ...deliveryCommands(database, changed),
   }
 }
 
@@ -41,6 +43,9 @@ export const commandNames = [
   'inputStored',
   'dropJobs',
   'dropIdempotencyKeys',
+  'claimDeliveries',
+  'deliveryAttempted',
+  'redeliver',
 ] as const satisfies readonly CommandName[]
 
 export type Commands = ReturnType<typeof makeCommands>

@@ -4,6 +4,7 @@ import { isFinal, type JobStatus, jobStatus, type MoveOutcome, moveTask, type Ta
 import type { TaskRecord } from '../domain/records.ts'
 import type { Changed } from './commands.ts'
 import { type TaskRow, taskFromRow } from './rows.ts'
+import { deliveryQueue } from './write-deliveries.ts'
 
 export type Moved = { outcome: MoveOutcome; before: TaskRecord }
 
@@ -34,11 +35,12 @@ export function taskMover(database: Database.Database, changed: Changed) {
     'select status, submitted_at from tasks where job_id = @jobId',
   )
   const job = database.prepare<{ id: string }, JobHead>(
-    'select id, owner, status, submitted_at, webhook_url, webhook_events from jobs where id = @id',
+    'select id, owner, status, submitted_at, webhook_url, webhook_events, callback_url from jobs where id = @id',
   )
   const updateJob = database.prepare(`
     update jobs set status = @status, submitted_at = @submittedAt, completed_at = @completedAt
     where id = @id and status in ('queued', 'processing')`)
+  const queueDelivery = deliveryQueue(database)
   const insertEvent = database.prepare('insert into events (job_id, owner, type, at) values (@jobId, @owner, @type, @at)')
 
   /** Brings a job in line with its tasks. */
@@ -57,8 +59,13 @@ export function taskMover(database: Database.Database, changed: Changed) {
     if (end !== null) tell(head, end, now)
   }
 
-  function tell(head: Pick<JobHead, 'id' | 'owner'>, type: JobEventType, at: number): void {
+  function tell(head: JobHead, type: JobEventType, at: number): void {
     insertEvent.run({ jobId: head.id, owner: head.owner, type, at })
+    if (head.webhook_url !== null && wantsEvent(head, type))
+      queueDelivery({ jobId: head.id, kind: 'webhook', type, url: head.webhook_url, at })
+    // A client's own callback is told of the result alone, once.
+    if (head.callback_url !== null && endTypes.has(type))
+      queueDelivery({ jobId: head.id, kind: 'callback', type, url: head.callback_url, at })
   }
 
   function move(id: number, event: TaskEvent, now: number, options: MoveOptions = {}): Moved | null {
@@ -100,6 +107,12 @@ type JobHead = {
   submitted_at: number | null
   webhook_url: string | null
   webhook_events: string
+  callback_url: string | null
+}
+
+function wantsEvent(head: JobHead, type: JobEventType): boolean {
+  // Written by this program as a JSON array of these very texts.
+  return (JSON.parse(head.webhook_events) as JobEventType[]).includes(type)
 }
 
 const endEvents: Readonly<Record<JobStatus, JobEventType | null>> = {
@@ -110,6 +123,8 @@ const endEvents: Readonly<Record<JobStatus, JobEventType | null>> = {
   canceled: 'job.canceled',
   expired: 'job.expired',
 }
+
+const endTypes: ReadonlySet<JobEventType> = new Set(Object.values(endEvents).filter(type => type !== null))
 
 /** A task is asked for at the provider as long as it may still be making a picture there, past its own end too. */
 function pollAtAfter(current: number | null, task: { status: TaskStatus; charge: string }, options: MoveOptions): number | null {

@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3'
 import type { CallbackRecord, DueCopy, DuePoll, IdempotencyRecord, JobRecord, TaskRef } from '../domain/records.ts'
 import type { JobFilter } from '../domain/store.ts'
+import { deliveryReads, eventReads } from './outbox.ts'
 import { type ImageRow, type InputRow, type JobRow, jobFromRows, type TaskRow } from './rows.ts'
 
 /** What is asked of the store, on a connection that cannot write. */
@@ -37,6 +38,8 @@ export function makeReads(database: Database.Database) {
     },
     ...dueReads(database),
     ...historyReads(database),
+    ...deliveryReads(database),
+    ...eventReads(database),
   }
 }
 

@@ -20,7 +20,9 @@ export function taskCommands(database: Database.Database, changed: Changed) {
     order by expires_at limit @limit`)
   const stranded = database.prepare<{ by: string; now: number }, { id: number }>(`
     select id from tasks where status = 'submitting' and (claimed_by <> @by or claimed_until <= @now)`)
-  const setPoll = database.prepare('update tasks set polls = polls + 1, poll_at = @pollAt where id = @id')
+  // One that ended while it was asked for is not asked for again.
+  const setPoll = database.prepare(`
+    update tasks set polls = polls + 1, poll_at = case when charge = 'possible' then @pollAt end where id = @id`)
   const pollSoon = database.prepare("update tasks set poll_at = @at where id = @id and charge = 'possible'")
 
   return {
@@ -133,7 +135,8 @@ function claiming(database: Database.Database, move: TaskMove) {
   // The keys in turn, and of each key the oldest that is due: a key's thousand jobs don't hold up another key's first.
   const next = database.prepare<{ now: number }, { id: number; owner: string }>(`
     with waiting as (select distinct owner from tasks where status = 'queued')
-    select (select id from tasks where status = 'queued' and owner = waiting.owner and due_at <= @now order by id limit 1) as id, owner
+    select (select id from tasks where status = 'queued' and owner = waiting.owner and due_at <= @now and expires_at > @now
+      order by id limit 1) as id, owner
     from waiting left join turns using (owner)
     where id is not null
     order by coalesce(last_turn, 0), id limit 1`)

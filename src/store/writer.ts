@@ -102,6 +102,8 @@ export async function startWriter(path: string, events: WriterEvents): Promise<W
         flush()
         worker.postMessage('close')
       }
+      // It was never told to end, and has nothing left that anybody waits for.
+      if (state === 'failed') await worker.terminate()
       await exited
     },
   }

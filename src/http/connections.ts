@@ -1,0 +1,52 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyReply } from 'fastify'
+import type { Clock } from '../domain/ports.ts'
+import { badRequestText } from './errors.ts'
+
+/** How long a connection that is over is still read, so that a client that is sending gets to see its answer. */
+const lingerMs = 2_000
+
+export type Connections = {
+  /** Closes a connection that cannot go on, with an answer where one may still be given. */
+  refuse(socket: Socket, status: 400 | 408 | 431, requestId: string): void
+  /** Closes it after a while, if that still needs to be. */
+  closeSoon(socket: Socket, isNeeded?: () => boolean): void
+}
+
+/** Knows what each connection is at, so that nothing is written into the midst of an answer. */
+export function followConnections(server: Server, clock: Clock): Connections {
+  const exchanges = new WeakMap<Socket, { request: IncomingMessage; response: ServerResponse }>()
+  server.prependListener('request', (request, response) => exchanges.set(request.socket, { request, response }))
+
+  function closeSoon(socket: Socket, isNeeded = (): boolean => true): void {
+    const callOff = clock.after(lingerMs, () => {
+      socket.off('close', callOff)
+      if (isNeeded()) socket.destroy()
+    })
+    socket.once('close', callOff)
+  }
+  return {
+    closeSoon,
+    refuse(socket, status, requestId) {
+      // Told already: what still comes is read and forgotten.
+      if (socket.writableEnded || socket.destroyed) return
+      const at = exchanges.get(socket)
+      const isAnswering = at !== undefined && !at.response.writableFinished
+      // The request came whole, and what is wrong follows it: it gets its own answer.
+      if (isAnswering && at.request.complete) at.response.once('close', () => socket.destroy())
+      else if (isAnswering && at.response.headersSent) socket.destroy()
+      else {
+        socket.end(badRequestText(requestId, status))
+        closeSoon(socket)
+      }
+    },
+  }
+}
+
+/** Fires when the client has gone, so that nothing waits for it. */
+export function clientGone(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  reply.raw.once('close', () => controller.abort())
+  return controller.signal
+}

@@ -1,0 +1,53 @@
+import type { FastifyInstance } from 'fastify'
+import { ServiceError } from '../domain/errors.ts'
+import type { Clock } from '../domain/ports.ts'
+import type { DeliveryRecord } from '../domain/records.ts'
+import type { JobStore } from '../domain/store.ts'
+import { timestamp } from '../domain/view.ts'
+import { callerOf } from './access.ts'
+import { ignoreBodies } from './bodies.ts'
+import { findJob } from './jobs.ts'
+
+export type DeliveryRoutesDeps = { store: JobStore; clock: Clock }
+
+function deliveryView(delivery: DeliveryRecord) {
+  return {
+    id: delivery.id,
+    type: delivery.type,
+    url: delivery.url,
+    status: delivery.status,
+    attempts: delivery.attempts.map(({ at, status, durationMs, answer }) => ({
+      at: timestamp(at),
+      status,
+      ms: durationMs,
+      answer,
+    })),
+  }
+}
+
+/** What we sent for a job, and sending it again. */
+export function deliveryRoutes({ store, clock }: DeliveryRoutesDeps) {
+  const list = async (jobId: string) => ({ data: (await store.deliveries(jobId)).map(deliveryView) })
+  type ById = { Params: { taskId: string } }
+
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get<ById>('/jobs/:taskId/deliveries', { config: { access: 'read' } }, async request => {
+      const job = await findJob(store, callerOf(request), request.params.taskId)
+      return list(job.id)
+    })
+    await app.register(async scope => {
+      ignoreBodies(scope)
+      scope.post<ById & { Querystring: { id?: string | string[] } }>(
+        '/jobs/:taskId/redeliver',
+        { config: { access: 'submit' } },
+        async (request, reply) => {
+          const job = await findJob(store, callerOf(request), request.params.taskId)
+          const { id } = request.query
+          const again = await store.redeliver({ jobId: job.id, id: typeof id === 'string' ? id : null, now: clock.now() })
+          if (again === 0) throw new ServiceError('conflict', 'there is nothing to send again: no delivery of this job is over')
+          return reply.code(202).send(await list(job.id))
+        },
+      )
+    })
+  }
+}

@@ -1,0 +1,38 @@
+import { invalid, ServiceError } from '../domain/errors.ts'
+import { encodingFor } from '../domain/models.ts'
+import type { Blobs, StoredFile } from '../domain/ports.ts'
+import { checkPictureFile, type Input, type JobRequest } from '../domain/request.ts'
+import { FetchFailed } from '../net/failure.ts'
+import type { Fetcher } from '../net/fetch.ts'
+
+const inputTimeoutMs = 20_000
+
+/** Makes what fetches the pictures that a request's model takes only as files. It throws `invalid_request` for one that it can't. */
+export function makeInputFetch(deps: { blobs: Blobs; fetcher: Fetcher; maxImageBytes: number }) {
+  async function fetchInput(jobId: string, field: Input['role'], url: string): Promise<StoredFile> {
+    const limits = { maxBytes: deps.maxImageBytes, timeoutMs: inputTimeoutMs }
+    try {
+      const file = await deps.fetcher.fetchToFile(url, () => deps.blobs.create(jobId, 'in'), limits)
+      return checkPictureFile(field, file)
+    } catch (error) {
+      if (error instanceof FetchFailed) throw invalid(field, `${field}: ${url.slice(0, 500)} ${error.reason}`)
+      if (error instanceof ServiceError) throw invalid(field, `${field}: ${url.slice(0, 500)} is no PNG, JPEG or WebP`)
+      throw error
+    }
+  }
+
+  return async (jobId: string, request: JobRequest): Promise<JobRequest> => {
+    const { asFile } = encodingFor(request.edit.model, request.edit.inputs)
+    const fetched = request.edit.inputs.map(async (input, index): Promise<Input> => {
+      if (input.file !== null || input.url === null || asFile[index] !== true) return input
+      return { ...input, file: await fetchInput(jobId, input.role, input.url) }
+    })
+    // All end before one failure is told: no download is left behind that writes into a folder being removed.
+    const outcomes = await Promise.allSettled(fetched)
+    const inputs = outcomes.map(outcome => {
+      if (outcome.status === 'rejected') throw outcome.reason
+      return outcome.value
+    })
+    return { ...request, edit: { ...request.edit, inputs } }
+  }
+}

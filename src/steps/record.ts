@@ -1,0 +1,70 @@
+import type { SubmitOutcome } from '../domain/provider.ts'
+import { maxServerErrors, submitRetryAt } from '../domain/retry.ts'
+import type { Attempt, AttemptDeps } from './attempt.ts'
+import { discardUnnamed, filesOf } from './leftovers.ts'
+
+/** Refusals that are about the account and would meet every job alike. */
+function isAboutTheAccount({ status, error }: Extract<SubmitOutcome, { kind: 'refused' }>): boolean {
+  return status === 401 || error.code === 'used_up' || error.code === 'disabled'
+}
+
+type RecorderDeps = Omit<AttemptDeps, 'provider' | 'callbackUrl' | 'submitTimeoutMs'>
+
+/** Makes what writes down how a submit ended. `keep` runs a write until it is kept. */
+export function makeRecorder(
+  deps: RecorderDeps,
+  keep: <T>(write: () => Promise<T>) => Promise<T>,
+  onAccountRefused: (code: string) => void,
+) {
+  const { store, clock, log } = deps
+
+  async function notSent(attempt: Attempt, outcome: Extract<SubmitOutcome, { kind: 'not_sent' }>): Promise<void> {
+    const { task, job } = attempt
+    const { taskId } = task
+    const now = clock.now()
+    const serverError = outcome.reason === 'server_error'
+    const failures = (job.tasks.find(one => one.id === taskId)?.serverErrors ?? 0) + (serverError ? 1 : 0)
+    // What was once unconfirmed is never submitted again, and what the provider cannot do six times it will not do.
+    if (attempt.givenUp || failures >= maxServerErrors) {
+      await keep(() => store.taskRefused({ taskId, error: outcome.error, now }))
+      return log.warn({ ...about(attempt), code: outcome.error.code }, 'task.given_up')
+    }
+    const dueAt = submitRetryAt(task.attempts, outcome.retryAfterMs, now, deps.chance())
+    await keep(() => store.taskReleased({ taskId, dueAt, serverError, now }))
+    log.warn({ ...about(attempt), reason: outcome.reason, code: outcome.error.code, retry_in_ms: dueAt - now }, 'task.not_sent')
+  }
+
+  function about({ task, job, startedAt }: Attempt): object {
+    return { job: job.id, task: task.taskId, attempt: task.attempts, ms: clock.now() - startedAt }
+  }
+
+  return async (attempt: Attempt, outcome: SubmitOutcome): Promise<void> => {
+    const { taskId } = attempt.task
+    const now = clock.now()
+    switch (outcome.kind) {
+      case 'accepted': {
+        const { taskId: providerTaskId, traceId } = outcome
+        await keep(() => store.taskSubmitted({ taskId, providerTaskId, traceId, now, pollAt: deps.firstPollAt(now) }))
+        return log.info({ ...about(attempt), provider_task: providerTaskId }, 'task.submitted')
+      }
+      case 'finished': {
+        const { result } = outcome
+        const applied = await keep(() => store.applyResult({ taskId, result, source: 'inline', now, copyAt: now, receipt: null }))
+        await discardUnnamed(deps, attempt.job.id, filesOf(result))
+        deps.onResult()
+        return log.info({ ...about(attempt), outcome: applied.outcome, result: result.kind }, 'task.finished_inline')
+      }
+      case 'refused':
+        if (isAboutTheAccount(outcome)) onAccountRefused(outcome.error.code)
+        await keep(() => store.taskRefused({ taskId, error: outcome.error, now }))
+        return log.warn({ ...about(attempt), status: outcome.status, code: outcome.error.code }, 'task.refused')
+      case 'not_sent':
+        return notSent(attempt, outcome)
+      case 'unconfirmed':
+        if (!attempt.givenUp) await keep(() => store.taskUnconfirmed({ taskId, now, pollAt: deps.firstPollAt(now) }))
+        return log.warn({ ...about(attempt), reason: outcome.reason }, 'task.unconfirmed')
+      default:
+        return outcome satisfies never
+    }
+  }
+}

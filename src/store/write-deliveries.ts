@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import type Database from 'better-sqlite3'
+import type { JobEventType } from '../domain/events.ts'
+import type { DeliveryAttempt, DueDelivery } from '../domain/records.ts'
+import type { Changed } from './commands.ts'
+
+type NewDelivery = { jobId: string; kind: 'webhook' | 'callback'; type: JobEventType; url: string; at: number }
+
+/** Adds to the outbox, in the transaction of what is told. */
+export function deliveryQueue(database: Database.Database): (delivery: NewDelivery) => void {
+  const insert = database.prepare(`
+    insert into deliveries (id, job_id, kind, type, url, host, status, due_at, created_at)
+    values (@id, @jobId, @kind, @type, @url, @host, 'pending', @at, @at)`)
+  return delivery => {
+    insert.run({ ...delivery, id: `msg_${randomBytes(18).toString('base64url')}`, host: new URL(delivery.url).host })
+  }
+}
+
+export function deliveryCommands(database: Database.Database, changed: Changed) {
+  const due = database.prepare<{ now: number; limit: number; busy: string }, DueDelivery>(`
+    select id, job_id as jobId, kind, type, url, host, created_at as createdAt, attempts
+    from deliveries where due_at <= @now and host not in (select value from json_each(@busy)) order by due_at limit @limit`)
+  const lease = database.prepare("update deliveries set due_at = @until where id = @id and status = 'pending'")
+  const attempt = database.prepare(`
+    insert into delivery_attempts (delivery_id, at, status, duration_ms, answer) values (@id, @at, @status, @durationMs, @answer)`)
+  const settle = database.prepare<object, { job_id: string }>(`
+    update deliveries set status = @status, attempts = attempts + 1, due_at = @dueAt where id = @id and status = 'pending' returning job_id`)
+  const again = database.prepare(`
+    update deliveries set status = 'pending', attempts = 0, due_at = @now
+    where job_id = @jobId and status <> 'pending' and (@id is null or id = @id)`)
+  return {
+    claimDeliveries(a: { now: number; until: number; limit: number; busyHosts: readonly string[] }): DueDelivery[] {
+      const rows = due.all({ now: a.now, limit: a.limit, busy: JSON.stringify(a.busyHosts) })
+      for (const { id } of rows) lease.run({ id, until: a.until })
+      return rows
+    },
+
+    deliveryAttempted(a: {
+      id: string
+      attempt: DeliveryAttempt
+      status: 'pending' | 'delivered' | 'failed'
+      dueAt: number | null
+    }): void {
+      const row = settle.get({ id: a.id, status: a.status, dueAt: a.dueAt })
+      // Gone with its job while it was being sent.
+      if (row === undefined) return
+      attempt.run({ id: a.id, ...a.attempt })
+      changed(row.job_id)
+    },
+
+    redeliver(a: { jobId: string; id: string | null; now: number }): number {
+      const { changes } = again.run(a)
+      if (changes > 0) changed(a.jobId)
+      return changes
+    },
+  }
+}

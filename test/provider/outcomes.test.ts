@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { describe, expect, test } from 'vitest'
+import type { SubmitOutcome } from '../../src/domain/provider.ts'
+import { testClock } from '../support/clock.ts'
+import { type Connected, connect, httpServer, jobId, json, sha256, submit } from './setting.ts'
+
+const html = (status: number) => (response: ServerResponse) =>
+  response.writeHead(status, { 'content-type': 'text/html' }).end('<html><body>nginx</body></html>')
+const failure = (code: string) => ({ success: false, error: { code, message: `it was ${code}` }, trace_id: 'tr-1' })
+const told = (status: number, body: unknown, headers?: Record<string, string>) => (response: ServerResponse) =>
+  json(response, status, body, headers)
+const raw = (status: number, text: string) => (response: ServerResponse) => response.writeHead(status).end(text)
+
+async function outcomeOf(answer: (response: ServerResponse) => void): Promise<{ outcome: SubmitOutcome; connected: Connected }> {
+  const { url, seen } = await httpServer(answer)
+  const connected = await connect(url)
+  const outcome = await submit(connected)
+  expect(seen).toHaveLength(1)
+  return { outcome, connected }
+}
+
+describe('accepted', () => {
+  test.each([
+    ['the id alone', { task_id: 't-1' }, { taskId: 't-1', traceId: null }],
+    ['with success', { success: true, task_id: 't-1', trace_id: 'tr-1' }, { taskId: 't-1', traceId: 'tr-1' }],
+    ['an id that is a number', { task_id: 17 }, { taskId: '17', traceId: null }],
+    ['a list of pictures that is still empty', { task_id: 't-1', data: [] }, { taskId: 't-1', traceId: null }],
+  ])('%s', async (_name, body, expected) => {
+    expect((await outcomeOf(told(200, body))).outcome).toEqual({ kind: 'accepted', ...expected })
+  })
+})
+
+describe('finished at once', () => {
+  test('a result with URLs', async () => {
+    const body = { success: true, task_id: 't-1', created: 1_777_048_863, data: [{ url: 'https://cdn.example.com/a.png' }] }
+    const { outcome } = await outcomeOf(told(200, body))
+    expect(outcome).toMatchObject({ kind: 'finished', result: { kind: 'succeeded', taskId: 't-1', created: 1_777_048_863 } })
+  })
+
+  test('a failure under a 200', async () => {
+    const { outcome } = await outcomeOf(told(200, failure('bad_request')))
+    expect(outcome).toMatchObject({
+      kind: 'finished',
+      result: { kind: 'failed', error: { code: 'bad_request', traceId: 'tr-1' } },
+    })
+  })
+
+  test('base64 of several MB, which is on the disk when it is told', async () => {
+    const bytes = randomBytes(5_000_000)
+    const data = [{ b64_json: bytes.toString('base64') }, { b64_json: Buffer.from('second').toString('base64') }]
+    const { outcome, connected } = await outcomeOf(told(200, { created: 0, data }))
+    const images = outcome.kind === 'finished' && outcome.result.kind === 'succeeded' ? outcome.result.images : []
+    expect(images.map(image => image.file?.sha256)).toEqual([sha256(bytes), sha256(Buffer.from('second'))])
+    const [first] = images
+    expect(await connected.filesIn(jobId)).toHaveLength(2)
+    expect(sha256(await readFile(connected.pathOf(jobId, first?.file?.name ?? '')))).toBe(sha256(bytes))
+  })
+})
+
+describe('refused', () => {
+  test.each([
+    [400, 'bad_request'],
+    [401, 'invalid_token'],
+    [403, 'used_up'],
+    [404, 'no_api'],
+    [409, 'conflict'],
+    [422, 'unprocessable'],
+  ])('%i with the provider’s error', async (status, code) => {
+    const { outcome } = await outcomeOf(told(status, failure(code)))
+    expect(outcome).toEqual({
+      kind: 'refused',
+      status,
+      error: { code, message: `it was ${code}`, traceId: 'tr-1', status },
+    })
+  })
+
+  test.each([
+    [{ error: 'the key is wrong' }, 'the key is wrong'],
+    [{ message: 'Forbidden' }, 'Forbidden'],
+    [{ detail: 'Not Found' }, 'Not Found'],
+    [{}, 'the provider answered HTTP 403'],
+  ])('403 with JSON of another shape: %j', async (body, message) => {
+    const { outcome } = await outcomeOf(told(403, body))
+    expect(outcome).toMatchObject({ kind: 'refused', status: 403, error: { code: 'provider_error', message } })
+  })
+
+  test.each([301, 302, 307, 308])('a redirect (%i), which is not followed', async status => {
+    const { outcome } = await outcomeOf(response => response.writeHead(status, { location: '/elsewhere' }).end())
+    expect(outcome).toMatchObject({ kind: 'refused', status, error: { code: 'redirected' } })
+  })
+})
+
+describe('certainly not accepted', () => {
+  const clock = testClock(Date.UTC(2026, 0, 15, 12))
+
+  test.each([
+    ['nothing', {}, null],
+    ['seconds', { 'retry-after': '7' }, 7_000],
+    ['seconds with a fraction', { 'retry-after': '0.5' }, 500],
+    ['a date', { 'retry-after': 'Thu, 15 Jan 2026 12:00:30 GMT' }, 30_000],
+    ['a date that is over', { 'retry-after': 'Thu, 15 Jan 2026 11:00:00 GMT' }, 0],
+    ['something else', { 'retry-after': 'soon' }, null],
+  ])('429, with %s for Retry-After', async (_name, headers, retryAfterMs) => {
+    const { url } = await httpServer(told(429, failure('too_many_requests'), headers))
+    expect(await submit(await connect(url, { clock }))).toMatchObject({
+      kind: 'not_sent',
+      reason: 'rate_limited',
+      retryAfterMs,
+      error: { code: 'too_many_requests' },
+    })
+  })
+
+  test('429 without JSON', async () => {
+    const { outcome } = await outcomeOf(html(429))
+    expect(outcome).toMatchObject({ kind: 'not_sent', reason: 'rate_limited', error: { code: 'rate_limited' } })
+  })
+
+  test('500 with the provider’s error', async () => {
+    const { outcome } = await outcomeOf(told(500, failure('api_error'), { 'retry-after': '3' }))
+    expect(outcome).toMatchObject({ kind: 'not_sent', reason: 'server_error', retryAfterMs: 3_000, error: { code: 'api_error' } })
+  })
+})
+
+describe('nobody knows', () => {
+  test.each<[string, (response: ServerResponse) => void]>([
+    ['500 without JSON', html(500)],
+    ['500 with JSON that is no error', told(500, { message: 'Internal Server Error' })],
+    ['502 with HTML', html(502)],
+    ['503 with HTML', html(503)],
+    ['504 with HTML', html(504)],
+    ['504 with the provider’s timeout', told(504, failure('timeout'))],
+    ['502 with the provider’s error', told(502, failure('api_error'))],
+    ['408 with the provider’s error', told(408, failure('timeout'))],
+    ['400 without JSON', html(400)],
+    ['403 without JSON', html(403)],
+    ['200 with HTML', html(200)],
+    ['200 with nothing', raw(200, '')],
+    ['204', raw(204, '')],
+    ['200 with JSON that is cut off', raw(200, '{"success":true,"task_id":"t-')],
+    ['200 with JSON that says nothing', told(200, {})],
+    ['200 with a list', told(200, ['t-1'])],
+    ['200 with success false and no error', told(200, null)],
+    [
+      'an answer that breaks off',
+      response => {
+        response.writeHead(200, { 'content-length': '100' }).write('{"task_id":"t-1"', () => response.socket?.resetAndDestroy())
+      },
+    ],
+  ])('%s', async (_name, answer) => {
+    expect((await outcomeOf(answer)).outcome).toMatchObject({ kind: 'unconfirmed' })
+  })
+
+  test('an answer that is larger than may be', async () => {
+    const { url } = await httpServer(told(200, { task_id: 't-1', padding: 'x'.repeat(20_000) }))
+    expect(await submit(await connect(url, { maxAnswerBytes: 10_000 }))).toMatchObject({ kind: 'unconfirmed' })
+  })
+})
+
+describe('pictures of an answer that is not used leave nothing', () => {
+  const b64_json = randomBytes(300_000).toString('base64')
+
+  test.each<[string, string, (response: ServerResponse) => void]>([
+    ['refused', 'an error', told(400, { ...failure('bad_request'), data: [{ b64_json }] })],
+    ['not_sent', 'a 429', told(429, { data: [{ b64_json }] })],
+    ['unconfirmed', 'a 502', told(502, { data: [{ b64_json }] })],
+    ['accepted', 'one that is only a preview', told(200, { task_id: 't-1', preview: { b64_json } })],
+    [
+      'unconfirmed',
+      'one that breaks off',
+      response => {
+        response.writeHead(200, { 'content-length': '900000' })
+        response.write(`{"data":[{"b64_json":"${b64_json}"},{"b64_json":"${b64_json.slice(0, 100_000)}`, () =>
+          setImmediate(() => response.socket?.resetAndDestroy()),
+        )
+      },
+    ],
+    ['unconfirmed', 'one that is no JSON after all', raw(200, `{"data":[{"b64_json":"${b64_json}"}],,}`)],
+  ])('%s: %s', async (kind, _name, answer) => {
+    const { outcome, connected } = await outcomeOf(answer)
+    expect(outcome.kind).toBe(kind)
+    expect(await connected.filesIn(jobId)).toEqual([])
+  })
+})

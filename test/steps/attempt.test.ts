@@ -1,0 +1,146 @@
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { ServiceError } from '../../src/domain/errors.ts'
+import type { ClaimedTask, JobRecord } from '../../src/domain/records.ts'
+import type { JobStore, NewJob } from '../../src/domain/store.ts'
+import { openDisk } from '../../src/files/disk.ts'
+import { connectProvider } from '../../src/provider/client.ts'
+import { makeAttempt } from '../../src/steps/attempt.ts'
+import { openStore } from '../../src/store/store.ts'
+import { type TestClock, testClock } from '../support/clock.ts'
+import { testFolder } from '../support/folder.ts'
+import { migrationsFolder, newJob, request } from '../support/jobs.ts'
+import { testLog } from '../support/service.ts'
+import { accept, type FakeProvider, fakeProvider, json, until } from './setting.ts'
+
+/** One claimed task, and what submits it; `change` puts faults between it and its store. */
+async function claimed(
+  provider: FakeProvider,
+  options: { job?: Partial<NewJob>; change?: (store: JobStore) => Partial<JobStore> } = {},
+) {
+  const folder = await testFolder()
+  const store = await openStore({ path: join(folder, 'darkroom.db'), migrations: migrationsFolder, onFatal: () => {} })
+  onTestFinished(() => store.close())
+  const blobs = await openDisk(join(folder, 'jobs'))
+  const clock = testClock()
+  const log = testLog()
+  const client = connectProvider({
+    baseUrl: provider.url,
+    editsPath: '/edits',
+    tasksPath: '/tasks',
+    apiKey: 'a-key',
+    blobs,
+    clock,
+    maxAnswerBytes: 2 ** 20,
+  })
+  onTestFinished(() => client.close())
+  const now = clock.now()
+  const job = newJob({ now, expiresAt: now + 1_800_000, ...options.job })
+  await store.createJob(job)
+  const [task] = await store.claimTasks({ by: 'us', until: now + 60_000, now, maxInFlight: 1, unconfirmedCountsMs: 0 })
+  const stop = new AbortController()
+  const attempt = makeAttempt(
+    {
+      store: { ...store, ...options.change?.(store) },
+      blobs,
+      provider: client,
+      clock,
+      log,
+      chance: () => 0.5,
+      submitTimeoutMs: 30_000,
+      firstPollAt: at => at + 120_000,
+      callbackUrl: taskId => `https://us.example.com/callbacks/${taskId}`,
+      onResult: () => {},
+    },
+    () => {},
+    stop.signal,
+  )
+  const submit = () => attempt(task as ClaimedTask)
+  const read = async () => (await store.job(job.id)) as JobRecord
+  return { store, blobs, clock, log, job, submit, read, stop }
+}
+
+/** Fails as often as it is told, and before or after what it stands before was done. */
+function faulty<A, R>(write: (a: A) => Promise<R>, times: number, error: Error, when: 'before' | 'after'): (a: A) => Promise<R> {
+  let left = times
+  return async a => {
+    if (left <= 0) return write(a)
+    left -= 1
+    if (when === 'after') await write(a)
+    throw error
+  }
+}
+
+/** Lets time pass until it is done. */
+async function passingTime(clock: TestClock, work: Promise<void>): Promise<void> {
+  let over = false
+  const done = work.finally(() => {
+    over = true
+  })
+  await until(async () => {
+    await clock.advance(1_000)
+    return over
+  })
+  await done
+}
+
+const unavailable = new ServiceError('unavailable', 'the store could not confirm this')
+
+test('a job that was canceled since its task was claimed is not submitted, and not billed', async () => {
+  const provider = await fakeProvider()
+  const { store, job, submit, read, clock } = await claimed(provider)
+  await store.cancelJob({ jobId: job.id, now: clock.now() })
+  await submit()
+  expect(provider.submits).toEqual([])
+  expect(await read()).toMatchObject({ status: 'canceled', tasks: [{ charge: 'none' }] })
+})
+
+test('what cannot even be made up is not submitted, and waits for another try', async () => {
+  const provider = await fakeProvider()
+  const { log, submit, read, clock } = await claimed(provider, {
+    // A picture that should have been fetched before.
+    job: { request: { ...request, edit: { ...request.edit, model: 'gpt-image-1' } } },
+  })
+  await submit()
+  expect(provider.submits).toEqual([])
+  expect(log.lines).toMatchObject([{ level: 'error', event: 'task.submit_broke' }])
+  expect(await read()).toMatchObject({ status: 'queued', tasks: [{ charge: 'none', dueAt: clock.now() + 10_000 }] })
+})
+
+test.each(['before', 'after'] as const)(
+  'an id that cannot be written down at first is not forgotten (failing %s the write)',
+  async when => {
+    const provider = await fakeProvider()
+    const { clock, submit, read } = await claimed(provider, {
+      change: store => ({ taskSubmitted: faulty(store.taskSubmitted, 3, unavailable, when) }),
+    })
+    await passingTime(clock, submit())
+    expect(await read()).toMatchObject({ tasks: [{ status: 'submitted', providerTaskId: 't-1', attempts: 1 }] })
+    expect(provider.submits).toHaveLength(1)
+  },
+)
+
+test.each(['before', 'after'] as const)(
+  'a picture whose row cannot be confirmed at first is not removed (failing %s the write)',
+  async when => {
+    const b64_json = Buffer.from('paid for').toString('base64')
+    const provider = await fakeProvider(({ response }) => json(response, 200, { data: [{ b64_json }] }))
+    const { blobs, clock, submit, read } = await claimed(provider, {
+      change: store => ({ applyResult: faulty(store.applyResult, 1, unavailable, when) }),
+    })
+    await passingTime(clock, submit())
+    const job = await read()
+    expect(job).toMatchObject({ status: 'succeeded', images: [{ sizeBytes: 8 }] })
+    expect(await blobs.files(job.id)).toHaveLength(1)
+  },
+)
+
+test('what breaks after a submit has left makes it unconfirmed: it is looked for, and not sent again', async () => {
+  const provider = await fakeProvider(accept)
+  const { log, submit, read } = await claimed(provider, {
+    change: store => ({ taskSubmitted: faulty(store.taskSubmitted, 1, new Error('a bug'), 'before') }),
+  })
+  await submit()
+  expect(log.lines.map(line => line.event)).toContain('task.submit_broke')
+  expect(await read()).toMatchObject({ status: 'processing', tasks: [{ status: 'unconfirmed', charge: 'possible' }] })
+})

@@ -1,0 +1,338 @@
+import type { ServerResponse } from 'node:http'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { startSandbox } from '../../src/sandbox/sandbox.ts'
+import { type TestClock, testClock } from '../support/clock.ts'
+import { dataUrl, picture } from '../support/pictures.ts'
+import { type Running, startTestService } from '../support/service.ts'
+import {
+  aRequest,
+  becomes,
+  callBack,
+  type FakeProvider,
+  failure,
+  fakeProvider,
+  filesOf,
+  jobOf,
+  json,
+  picturesAt,
+  read,
+  type Sent,
+  settingsFor,
+  startOn,
+  until,
+} from './setting.ts'
+
+const result = picturesAt('http://127.0.0.1:1/a.png')
+const finished = (id: string, response: object = result) => ({ id, response, finished_at: 1_761_432_090.2 })
+const running = (id: string) => ({ id, response: null, finished_at: null })
+
+/** A job that the provider took and does not call back for. */
+async function submitted(settings: Record<string, string> = {}, request: object = {}) {
+  const clock = testClock()
+  const provider = await fakeProvider()
+  const service = await startOn(provider, settings, { clock })
+  const job = await jobOf(service.submit({ ...aRequest, ...request }))
+  return { clock, provider, service, job }
+}
+
+/** Lets time pass until something shows. */
+async function passUntil<T>(
+  clock: TestClock,
+  look: () => T | null | false | Promise<T | null | false>,
+  stepMs = 1_000,
+): Promise<T> {
+  return until(async () => {
+    await clock.advance(stepMs)
+    return look()
+  })
+}
+
+/** How often it was asked to the end, once that is at all. */
+const asks = (service: Running) =>
+  until(() => {
+    const count = service.log.lines.filter(line => line.event === 'poll.done').length
+    return count > 0 && count
+  })
+
+test('a result that nobody called back with is asked for', async () => {
+  const clock = testClock()
+  const service = await startTestService({ POLL_AFTER_S: '120' }, { clock })
+  const job = await jobOf(service.submit({ prompt: 'fault:lost', image: dataUrl(await picture()), model: 'gpt-image-1' }))
+  await service.sandbox?.settled()
+  await clock.advance(119_999)
+  expect(await read(service, job.id)).toMatchObject({ status: 'processing' })
+  await clock.advance(1)
+  const ended = await becomes(service, job.id, one => one.status === 'succeeded')
+  expect(ended).toMatchObject({
+    tasks: [{ source: 'poll' }],
+    result: { data: [{ content_type: 'image/png', provider_url: null }] },
+  })
+  const files = await filesOf(service)
+  expect(files).toHaveLength(2)
+  expect(files.every(name => name.startsWith(`${job.id}/`))).toBe(true)
+})
+
+test('a failure that is found by asking ends the job', async () => {
+  const { clock, provider, service, job } = await submitted()
+  provider.records.push(finished('t-1', failure('bad_request')))
+  await clock.advance(120_000)
+  const failed = await becomes(service, job.id, one => one.status === 'failed')
+  expect(failed).toMatchObject({ error: { code: 'bad_request' }, tasks: [{ source: 'poll' }], cost: { billable: 'no' } })
+})
+
+test('what is not over, or not known yet, is asked for again, less and less often', async () => {
+  const { clock, provider, service, job } = await submitted()
+  await clock.advance(120_000)
+  await until(() => provider.asked.length === 1)
+  for (const [index, waitMs] of [30_000, 45_000, 67_500].entries()) {
+    await until(async () => (await asks(service)) === index + 1)
+    if (index === 0) provider.records.push(running('t-1'))
+    await clock.advance(waitMs - 1)
+    expect(provider.asked).toHaveLength(index + 1)
+    await clock.advance(1)
+    await until(() => provider.asked.length === index + 2)
+  }
+  provider.records.splice(0, 1, finished('t-1'))
+  await until(async () => (await asks(service)) === 4)
+  await clock.advance(150_000)
+  await becomes(service, job.id, one => one.status === 'succeeded')
+})
+
+test.each<[string, (response: ServerResponse) => void]>([
+  ['{} for an answer', response => json(response, 200, {})],
+  ['an error', response => json(response, 500, failure('api_error'))],
+  ['HTML', response => response.end('<html>')],
+  ['a reset', response => response.socket?.resetAndDestroy()],
+])('%s leaves the task to be asked for again', async (_name, answer) => {
+  const { clock, provider, service, job } = await submitted()
+  provider.onAsked = answer
+  await clock.advance(120_000)
+  await asks(service)
+  expect(await read(service, job.id)).toMatchObject({ status: 'processing' })
+  provider.onAsked = null
+  provider.records.push(finished('t-1'))
+  await clock.advance(30_000)
+  await becomes(service, job.id, one => one.status === 'succeeded')
+})
+
+test('a batch is asked for in one question, and what an answer leaves out in the next', async () => {
+  const clock = testClock()
+  const provider = await fakeProvider()
+  provider.pageSize = 12
+  const service = await startOn(provider, {}, { clock })
+  for (let count = 1; count <= 30; count += 1) {
+    await jobOf(service.submit(aRequest))
+    provider.records.push(finished(`t-${count}`))
+  }
+  await clock.advance(120_000)
+  await passUntil(clock, () => service.log.lines.filter(line => line.event === 'poll.applied').length === 30)
+  expect(provider.asked.map(query => (query['ids'] as string[]).length)).toEqual([30, 18, 6])
+})
+
+describe('a callback and a poll of the same result: the first wins', () => {
+  test('the callback comes after', async () => {
+    const { clock, provider, service, job } = await submitted()
+    provider.records.push(finished('t-1', picturesAt('http://127.0.0.1:1/polled.png')))
+    await clock.advance(120_000)
+    await becomes(service, job.id, one => one.status === 'succeeded')
+    expect(await callBack(service, provider.submits[0] as Sent, picturesAt('http://127.0.0.1:1/called.png'))).toBe(200)
+    const after = await read(service, job.id)
+    expect(after).toMatchObject({ tasks: [{ source: 'poll' }], late_result: null })
+    expect(after.result?.data.map(image => image.provider_url)).toEqual(['http://127.0.0.1:1/polled.png'])
+  })
+
+  test.each([
+    ['the result', finished('t-1', { data: [{ b64_json: Buffer.from('polled').toString('base64') }] })],
+    ['that it is still running', running('t-1')],
+  ])('the callback comes while the provider is asked, which then says %s', async (_name, record) => {
+    const { clock, provider, service, job } = await submitted()
+    const asked = Promise.withResolvers<ServerResponse>()
+    provider.onAsked = asked.resolve
+    await clock.advance(120_000)
+    const response = await asked.promise
+    await callBack(service, provider.submits[0] as Sent, picturesAt('http://127.0.0.1:1/called.png'))
+    json(response, 200, { items: [record] })
+    await asks(service)
+    const after = await read(service, job.id)
+    expect(after).toMatchObject({ status: 'succeeded', tasks: [{ source: 'callback' }] })
+    expect(after.result?.data.map(image => image.provider_url)).toEqual(['http://127.0.0.1:1/called.png'])
+    expect(await filesOf(service)).toEqual([])
+    // It is not asked for any more: another job is.
+    provider.onAsked = null
+    provider.asked.length = 0
+    await jobOf(service.submit(aRequest))
+    await passUntil(clock, () => provider.asked.length > 0, 60_000)
+    expect(provider.asked.flatMap(query => query['ids'])).toEqual(['t-2'])
+  })
+})
+
+test('a callback that can’t be read has its task asked for at once', async () => {
+  const { clock, provider, service, job } = await submitted()
+  provider.records.push(finished('t-1'))
+  await clock.advance(1_000)
+  expect(await callBack(service, provider.submits[0] as Sent, '{"success":true,"data":[{"url":"http')).toBe(400)
+  const ended = await becomes(service, job.id, one => one.status === 'succeeded')
+  expect(ended).toMatchObject({ tasks: [{ source: 'poll' }] })
+})
+
+test('a flood of callbacks that can’t be read asks the provider no more than once a second', async () => {
+  const { clock, provider, service, job } = await submitted()
+  provider.records.push(running('t-1'))
+  for (let count = 0; count < 10; count += 1) expect(await callBack(service, provider.submits[0] as Sent, '{')).toBe(400)
+  await asks(service)
+  expect(provider.asked).toHaveLength(1)
+  provider.records.splice(0, 1, finished('t-1'))
+  await clock.advance(1_000)
+  await becomes(service, job.id, one => one.status === 'succeeded')
+  expect(provider.asked).toHaveLength(2)
+})
+
+describe('what has ended here may be running there, and is looked for until an hour past its deadline', () => {
+  test('a canceled job', async () => {
+    const { clock, provider, service, job } = await submitted()
+    await service.call(`/jobs/${job.id}/cancel`, { method: 'POST' })
+    provider.records.push(finished('t-1'))
+    await clock.advance(120_000)
+    const late = await becomes(service, job.id, one => one.late_result !== null)
+    expect(late).toMatchObject({ status: 'canceled', result: null, cost: { billable: 'yes' } })
+  })
+
+  test('an expired job, until it is given up', async () => {
+    const { clock, provider, service, job } = await submitted({}, { timeout_s: 60 })
+    await clock.advance(60_000)
+    await becomes(service, job.id, one => one.status === 'expired')
+    const endsAt = Date.parse(job.expires_at) + 3_600_000
+    await clock.advance(endsAt - 600_000 - clock.now())
+    const before = provider.asked.length
+    await passUntil(clock, () => provider.asked.length > before, 60_000)
+    expect(clock.now()).toBeLessThan(endsAt)
+    // Another job shows that asking goes on, often enough for the first to have had its turn.
+    await clock.advance(endsAt - clock.now())
+    await jobOf(service.submit(aRequest))
+    const asksOf = (id: string) => provider.asked.filter(query => (query['ids'] as string[]).includes(id)).length
+    await passUntil(clock, () => asksOf('t-2') >= 4, 60_000)
+    provider.records.push(finished('t-1'))
+    provider.asked.length = 0
+    await passUntil(clock, () => asksOf('t-2') >= 3, 60_000)
+    expect(asksOf('t-1')).toBe(0)
+    expect(await read(service, job.id)).toMatchObject({ status: 'expired', late_result: null })
+  })
+})
+
+describe('a submit that nobody answered is looked for by its callback URL', () => {
+  const unanswered = async (answer: (sent: Sent, index: number) => void = ({ response }) => response.writeHead(502).end()) => {
+    const clock = testClock()
+    const provider = await fakeProvider(answer)
+    const service = await startOn(provider, { POLL_AFTER_S: '10' }, { clock })
+    const job = await jobOf(service.submit(aRequest))
+    return { clock, provider, service, job, callbackUrl: provider.submits[0]?.callbackUrl ?? '' }
+  }
+  const owned = (record: object, callbackUrl: string) => ({ ...record, request: { callback_url: callbackUrl } })
+  const others = (provider: FakeProvider, count: number) => {
+    for (let index = 0; index < count; index += 1)
+      provider.records.push(owned(finished(`o-${index}`), `https://us.example.com/callbacks/${index}.forged`))
+  }
+
+  test('however many records there are, and however few an answer holds', async () => {
+    const { clock, provider, service, job, callbackUrl } = await unanswered()
+    provider.pageSize = 12
+    others(provider, 50)
+    provider.records.push(owned(finished('t-9'), callbackUrl))
+    expect(job).toMatchObject({ tasks: [{ status: 'unconfirmed', task_id: null }] })
+    const ended = await passUntil(clock, async () => {
+      const now = await read(service, job.id)
+      return now.status === 'succeeded' && now
+    })
+    expect(ended).toMatchObject({ task_id: 't-9', tasks: [{ source: 'poll' }] })
+    expect(provider.asked.map(query => query['offset'] ?? null)).toEqual([0, 12, 24, 36, 48, 0])
+  })
+
+  test('and the search ends where a provider gives the same page for ever', async () => {
+    const { clock, provider, service } = await unanswered()
+    provider.onAsked = response => json(response, 200, { items: [owned(finished('o-1'), 'https://elsewhere.example.com')] })
+    await clock.advance(10_000)
+    await passUntil(clock, () => service.log.lines.some(line => line.event === 'poll.done'))
+    expect(provider.asked).toHaveLength(2)
+  })
+
+  test('once it is found it is asked for by its id', async () => {
+    const { clock, provider, service, job, callbackUrl } = await unanswered()
+    provider.records.push(owned(running('t-9'), callbackUrl))
+    const found = await passUntil(clock, async () => {
+      const now = await read(service, job.id)
+      return now.task_id !== null && now
+    })
+    expect(found).toMatchObject({ status: 'processing', task_id: 't-9', tasks: [{ status: 'submitted' }] })
+    provider.asked.length = 0
+    await passUntil(clock, () => provider.asked.length > 0)
+    expect(provider.asked[0]).toMatchObject({ ids: ['t-9'] })
+  })
+
+  test('one that was tried more than once has the best of its records', async () => {
+    const answer = ({ response }: Sent, index: number) =>
+      index === 0 ? json(response, 500, failure('api_error')) : response.writeHead(502).end()
+    const { clock, provider, service, job, callbackUrl } = await unanswered(answer)
+    await passUntil(clock, () => provider.submits.length === 2)
+    provider.records.push(owned(finished('t-1', failure('api_error')), callbackUrl))
+    provider.records.push(owned(finished('t-2', { data: [{ b64_json: Buffer.from('paid').toString('base64') }] }), callbackUrl))
+    provider.records.push(owned(running('t-3'), callbackUrl))
+    const ended = await passUntil(clock, async () => {
+      const now = await read(service, job.id)
+      return now.status === 'succeeded' && now
+    })
+    expect(ended).toMatchObject({ task_id: 't-2', result: { data: [{ bytes: 4 }] } })
+    expect(await filesOf(service)).toEqual([expect.stringContaining(`${job.id}/out-`)])
+  })
+})
+
+describe('without an address for callbacks', () => {
+  test('results are asked for', async () => {
+    const sandbox = await startSandbox({ port: 0, delayMs: 20, faults: [] })
+    onTestFinished(() => sandbox.close())
+    const clock = testClock()
+    const settings = { ...settingsFor(sandbox.baseUrl), PUBLIC_URL: '', POLL_EVERY_S: '30' }
+    const service = await startTestService(settings, { clock })
+    const image = dataUrl(await picture())
+    const byUrl = await jobOf(service.submit({ prompt: 'dark mode', image }))
+    const byBase64 = await jobOf(service.submit({ prompt: 'dark mode', image, model: 'gpt-image-1' }))
+    expect([byUrl, byBase64]).toMatchObject([{ status: 'processing' }, { status: 'processing' }])
+    expect(sandbox.submits.map(one => [one.async, one.callbackUrl])).toEqual([
+      [true, null],
+      [true, null],
+    ])
+    await sandbox.settled()
+    await clock.advance(29_999)
+    expect(await read(service, byUrl.id)).toMatchObject({ status: 'processing' })
+    await clock.advance(1)
+    for (const { id } of [byUrl, byBase64]) {
+      const copied = await becomes(service, id, one => typeof one.result?.data[0]?.sha256 === 'string')
+      expect(copied).toMatchObject({ status: 'succeeded', tasks: [{ source: 'poll' }], result: { data: [{ width: 32 }] } })
+    }
+    expect(sandbox.charges).toBe(2)
+  })
+
+  test('a provider that holds the connection instead is waited for, past the submit’s time', async () => {
+    const clock = testClock()
+    const provider = await fakeProvider(() => {})
+    const service = await startOn(provider, { PUBLIC_URL: '' }, { clock })
+    const answered = jobOf(service.submit(aRequest))
+    const sent = await until(() => provider.submits[0])
+    expect(sent.fields).toMatchObject({ async: true })
+    await clock.advance(10_000)
+    const job = await answered
+    await clock.advance(300_000)
+    await becomes(service, job.id, one => one.tasks[0]?.status === 'unconfirmed')
+    json(sent.response, 200, result)
+    const ended = await becomes(service, job.id, one => one.status === 'succeeded')
+    expect(ended).toMatchObject({ tasks: [{ source: 'inline' }] })
+  })
+})
+
+test('an empty path for the tasks means that nothing is ever asked', async () => {
+  const { clock, provider, service, job } = await submitted({ PROVIDER_TASKS_PATH: '' })
+  await clock.advance(1_700_000)
+  expect(await callBack(service, provider.submits[0] as Sent, '{')).toBe(400)
+  await jobOf(service.submit(aRequest))
+  expect(provider.asked).toEqual([])
+  expect(await read(service, job.id)).toMatchObject({ status: 'processing' })
+})
