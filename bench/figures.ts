@@ -25,12 +25,7 @@ function told({ median, min, max }: Spread): string {
 const widths = [26, 28, 28]
 
 export function header(...titles: readonly string[]): void {
-  console.log(
-    ['', ...titles]
-      .map((title, index) => title.padEnd(widths[index] ?? 0))
-      .join('')
-      .trimEnd(),
-  )
+  console.log(titles.map((title, index) => title.padEnd(widths[index] ?? 0)).join(''))
 }
 
 /** Two columns of the same rounds and the ratio of each round's pair: what disturbs the machine disturbs both alike. */

@@ -14,8 +14,8 @@ import { type Server, startBare, startDarkroom } from './servers.ts'
 type Plan = { callbacks: CallbackRounds; reads: ReadRounds; big: BigRounds; jobsRead: number }
 
 const full: Plan = {
-  callbacks: { rounds: 7, perRound: 10_000, warmUp: 5_000, whileCopying: 5_000 },
-  reads: { rounds: 7, perRound: 20_000, warmUp: 8_000 },
+  callbacks: { rounds: 11, perRound: 4_000, warmUp: 6_000, whileCopying: 3_000 },
+  reads: { rounds: 11, perRound: 6_000, warmUp: 8_000 },
   big: { rounds: 5, oneByOne: 4 },
   jobsRead: 500,
 }

@@ -28,7 +28,18 @@ function newJob(id: string, now: number): NewJob {
   }
   const request = { edit, warnings: [], metadata: { order: '20931' }, webhookUrl: null, webhookEvents: [], timeoutS: 7_200 }
   const fingerprint = '0'.repeat(64)
-  return { id, owner, request, fingerprint, tasks: 1, retryOf: null, now, expiresAt: now + 2 * hourMs, idempotency: null }
+  return {
+    id,
+    owner,
+    request,
+    fingerprint,
+    tasks: 1,
+    retryOf: null,
+    held: false,
+    now,
+    expiresAt: now + 2 * hourMs,
+    idempotency: null,
+  }
 }
 
 /** Creates, claims and submits some jobs of one task each, as the steps would. */

@@ -19,10 +19,12 @@ import { parseFaults, type Sandbox, startSandbox } from './sandbox/sandbox.ts'
 import { makeAccept } from './steps/accept.ts'
 import { type CopyStep, startCopy } from './steps/copy.ts'
 import { startFeed } from './steps/feed.ts'
+import { makeHeld } from './steps/held.ts'
 import { makeIngest } from './steps/ingest.ts'
 import { type NotifyStep, startNotify } from './steps/notify.ts'
 import { makePictures } from './steps/pictures.ts'
 import { type PollStep, startPoll } from './steps/poll.ts'
+import { makeResultBodies } from './steps/result-body.ts'
 import { type RetentionStep, startRetention } from './steps/retention.ts'
 import { type SubmitStep, startSubmit } from './steps/submit.ts'
 import { type SweepStep, startSweep } from './steps/sweep.ts'
@@ -125,10 +127,20 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
   const shared = { store, blobs: disk, clock, log, chance: parts.chance }
   const webhookSecrets = config.webhookSecrets.length > 0 ? config.webhookSecrets : signer.defaultWebhookSecrets()
   const webhookPolicy = { allowPrivate: config.webhookAllowPrivate }
+  const requestLimits = {
+    jobTimeoutS: config.jobTimeoutS,
+    webhookUrlProblem: (url: string): string | null => {
+      const check = checkUrl(url, webhookPolicy)
+      return check.ok ? null : check.reason
+    },
+  }
   const links = makeLinks(baseUrl, signer, () => clock.now())
+  const bodies = makeResultBodies(disk, links)
   const feed = await startFeed({ ...shared, links })
   const app = await makeApp({
     feed,
+    bodies,
+    held: makeHeld({ ...shared, watch }),
     store,
     blobs: disk,
     watch,
@@ -142,13 +154,6 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
       fetcher,
       watch,
       submit: { pass: async () => steps?.submit.pass() },
-      limits: {
-        jobTimeoutS: config.jobTimeoutS,
-        webhookUrlProblem: url => {
-          const check = checkUrl(url, webhookPolicy)
-          return check.ok ? null : check.reason
-        },
-      },
       maxImageBytes: config.maxImageBytes,
     }),
     ingest: makeIngest({
@@ -158,6 +163,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
       onMalformed: () => steps?.poll?.wake(),
     }),
     pictures: makePictures({ ...shared, fetcher, watch, maxImageBytes: config.maxImageBytes }),
+    requestLimits,
     limits: { maxImageBytes: config.maxImageBytes, maxRequestBytes: config.maxRequestBytes },
     maxCallbackBytes: config.maxCallbackBytes,
     access: {
@@ -185,7 +191,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
   steps = {
     copy,
     sweep: startSweep(shared),
-    notify: startNotify({ ...shared, links, sender: makeSender(webhookPolicy, webhookSecrets, parts.version) }),
+    notify: startNotify({ ...shared, links, bodies, sender: makeSender(webhookPolicy, webhookSecrets, parts.version) }),
     retention: startRetention({ ...shared, retentionDays: config.retentionDays }),
     poll:
       config.providerTasksPath === ''

@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { expect, onTestFinished, test } from 'vitest'
 import type { JobView } from '../src/domain/view.ts'
+import { openDisk } from '../src/files/disk.ts'
 import { startNotify } from '../src/steps/notify.ts'
+import { makeResultBodies } from '../src/steps/result-body.ts'
 import { makeSender } from '../src/webhook/send.ts'
 import { sign } from '../src/webhook/signature.ts'
 import { testClock } from './support/clock.ts'
@@ -14,6 +19,9 @@ import { testStore } from './support/store.ts'
 
 const secret = (): string => `whsec_${randomBytes(24).toString('base64')}`
 const links = { job: (id: string) => `/jobs/${id}`, image: () => '/image', input: () => '/input' }
+
+/** For deliveries in the provider's shape, of which these tests make none. */
+const bodies = makeResultBodies(await openDisk(await mkdtemp(join(tmpdir(), 'darkroom-test-'))), links)
 
 async function finish(service: Running, body: object): Promise<JobView> {
   const response = await service.submit({ prompt: 'dark', image: dataUrl(await picture()), model: 'gpt-image-1', ...body })
@@ -36,7 +44,7 @@ async function oneNotice(answer: (count: number) => Answer) {
   await store.createJob(job)
   await store.cancelJob({ jobId: job.id, now: clock.now() })
   const sender = makeSender({ allowPrivate: true }, [secret()], '0')
-  const step = startNotify({ store, clock, log: testLog(), chance: () => 0.5, links, sender })
+  const step = startNotify({ store, clock, log: testLog(), chance: () => 0.5, links, sender, bodies })
   onTestFinished(() => step.close(AbortSignal.abort()))
   /** Resolves when so many attempts are noted. */
   const noted = async (count: number) => {
@@ -197,7 +205,7 @@ test('a receiver that never answers holds up nobody else', async () => {
   for (let count = 0; count < 50; count += 1) await make(dead.url)
   for (let count = 0; count < 5; count += 1) await make(alive.url)
   const sender = makeSender({ allowPrivate: true }, [secret()], '0')
-  const step = startNotify({ store, clock, log: testLog(), chance: () => 0.5, links, sender })
+  const step = startNotify({ store, clock, log: testLog(), chance: () => 0.5, links, sender, bodies })
   onTestFinished(() => step.close(AbortSignal.abort()))
   await alive.count(5)
   expect(dead.received.length).toBeLessThanOrEqual(4)

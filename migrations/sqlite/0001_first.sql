@@ -14,9 +14,9 @@ create table jobs (
   webhook_url      text,
   webhook_events   text    not null,
   callback_url     text, -- a client's own, which gets the result in the provider's shape
+  callback_base64  integer not null default 0, -- with the pictures' bytes in it
   fingerprint      text    not null, -- what makes two requests the same: sha256, hex
-  answered_at      integer, -- when a held connection was given the result; null: a retry may still claim it
-  claimed_by_retry integer not null default 0,
+  answered_at      integer, -- null: its connection was held for the result and never given it, so that a retry may claim it
   retry_of         text,
   created_at       integer not null,
   submitted_at     integer,
@@ -90,6 +90,7 @@ create table tasks (
 ) strict;
 
 create index tasks_by_provider_id on tasks (provider_task_id) where provider_task_id is not null;
+create index tasks_by_trace on tasks (trace_id) where trace_id is not null;
 create index tasks_queued on tasks (owner, id) where status = 'queued';
 create index tasks_queued_due on tasks (due_at) where status = 'queued';
 create index tasks_running on tasks (status, submitted_at) where status in ('submitting', 'submitted', 'unconfirmed');

@@ -1,5 +1,6 @@
 import type { JobEventType } from './events.ts'
 import type { Charge, JobStatus, TaskState, TaskStatus } from './job.ts'
+import type { ClientCallback } from './request.ts'
 
 /** A job as it is stored, with all that belongs to it. Times are milliseconds since 1970. */
 export type JobRecord = {
@@ -16,6 +17,7 @@ export type JobRecord = {
   webhookUrl: string | null
   webhookEvents: readonly JobEventType[]
   fingerprint: string
+  clientCallback: ClientCallback | null
   retryOf: string | null
   createdAt: number
   submittedAt: number | null

@@ -27,7 +27,12 @@ export type JobRequest = {
   webhookUrl: string | null
   webhookEvents: readonly JobEventType[]
   timeoutS: number
+  /** Where a client of the provider's own interface wants the result POSTed to, in the provider's shape. */
+  clientCallback?: ClientCallback
 }
+
+/** `base64`: with the pictures' bytes in it. */
+export type ClientCallback = { url: string; base64: boolean }
 
 export type RequestLimits = {
   /** The most that `timeout_s` may be, and what holds where it is not given. */

@@ -23,6 +23,9 @@ export type JobFilter = {
   model: string | null
   /** Only jobs older than this one. */
   before: string | null
+  /** Only jobs created in this time, both ends included. */
+  createdFrom?: number | null
+  createdTo?: number | null
   limit: number
 }
 
@@ -35,6 +38,8 @@ export type NewJob = {
   retryOf: string | null
   now: number
   expiresAt: number
+  /** The connection of its request is held for the result: until it is given it, a retry may claim the job. */
+  held: boolean
   /** `expiresBefore`: a key older than this no longer holds. */
   idempotency: { key: string; expiresBefore: number } | null
 }
@@ -63,6 +68,10 @@ export interface JobStore {
   jobsByProviderTask(providerTaskId: string): Promise<JobRecord[]>
   /** Newest first. */
   jobs(filter: JobFilter): Promise<JobRecord[]>
+  /** The jobs that have a task of this trace at the provider. */
+  jobsByTrace(traceId: string): Promise<JobRecord[]>
+  /** Held jobs of the same request whose answer was never given, newest first. */
+  unanswered(a: { owner: string; fingerprint: string; createdAfter: number; limit: number }): Promise<string[]>
   taskRef(taskId: number): Promise<TaskRef | null>
   callbacks(jobId: string): Promise<CallbackRecord[]>
   idempotencyKey(owner: string, key: string): Promise<IdempotencyRecord | null>
@@ -79,6 +88,8 @@ export interface JobStore {
 
   /** Writes a job with its tasks and its idempotency key, or tells which job has the key already. */
   createJob(job: NewJob): Promise<Created>
+  /** The result was given to the request that was held for it. */
+  jobAnswered(a: { jobId: string; now: number }): Promise<void>
   /** Keeps what the first request under a key was answered, for those that follow. */
   saveAnswer(a: { owner: string; key: string; job: JobRecord }): Promise<void>
   cancelJob(a: { jobId: string; now: number }): Promise<'canceled' | 'final' | 'unknown'>
@@ -146,6 +157,8 @@ export interface JobStore {
     status: 'pending' | 'delivered' | 'failed'
     dueAt: number | null
   }): Promise<void>
+  /** What was taken cannot be sent yet. */
+  deliveryPostponed(a: { id: string; dueAt: number }): Promise<void>
   /** Sends a job's deliveries again that are over, or the one named, under the same ids. Gives how many. */
   redeliver(a: { jobId: string; id: string | null; now: number }): Promise<number>
 

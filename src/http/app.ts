@@ -13,12 +13,15 @@ import { makeErrorHandler } from './errors.ts'
 import { type EventRoutesDeps, eventRoutes } from './events.ts'
 import { type HealthDeps, healthRoutes } from './health.ts'
 import { type JobRoutesDeps, jobRoutes } from './jobs.ts'
+import { type OpenAiRoutesDeps, openAiRoutes } from './openai.ts'
+import { lookupRoutes } from './openai-lookups.ts'
 import { isSignedPicture, type PictureRoutesDeps, pictureRoutes } from './pictures.ts'
 import { cutSlowBodies } from './slow-bodies.ts'
 
 export type AppDeps = JobRoutesDeps &
   PictureRoutesDeps &
   EventRoutesDeps &
+  OpenAiRoutesDeps &
   HealthDeps & {
     access: Omit<AccessOptions, 'isSigned'>
     ingest: Ingest
@@ -94,6 +97,8 @@ export async function makeApp(deps: AppDeps): Promise<FastifyInstance> {
   await app.register(pictureRoutes(deps))
   await app.register(eventRoutes(deps))
   await app.register(deliveryRoutes(deps))
+  await app.register(openAiRoutes(deps))
+  await app.register(lookupRoutes(deps))
   await app.register(callbackRoutes(deps))
   return app
 }

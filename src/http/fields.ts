@@ -9,6 +9,9 @@ import { readForm } from './form.ts'
 
 export type FieldLimits = { maxImageBytes: number; maxRequestBytes: number }
 
+/** `openai`: a JSON body may also name pictures as `{"image_url": "…"}`, and a list of them `images`. */
+export type Dialect = 'jobs' | 'openai'
+
 const pictureFields = new Set(['image', 'image[]', 'mask'])
 /** All images that a request may have, the mask, and one too many, so that it is the count that is complained about. */
 const maxFiles = 18
@@ -21,13 +24,19 @@ const maxDepth = 32
  * Reads a request's body, JSON or form, its pictures straight into the job's folder.
  * @throws ServiceError `invalid_request`, `payload_too_large`, `unsupported_media_type`.
  */
-export async function readFields(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Fields> {
+export async function readFields(
+  request: FastifyRequest,
+  blobs: Blobs,
+  jobId: string,
+  limits: FieldLimits,
+  dialect: Dialect = 'jobs',
+): Promise<Fields> {
   const declared = Number(request.headers['content-length'] ?? 0)
   if (declared > limits.maxRequestBytes) throw new ServiceError('payload_too_large', tooLargeText(limits))
   if ((request.headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity')
     throw new ServiceError('unsupported_media_type', 'send the body without a Content-Encoding', { param: 'Content-Encoding' })
   const isForm = /^multipart\/form-data\b/i.test(request.headers['content-type'] ?? '')
-  return isForm ? readFormFields(request, blobs, jobId, limits) : readJsonFields(request, blobs, jobId, limits)
+  return isForm ? readFormFields(request, blobs, jobId, limits) : readJsonFields(request, blobs, jobId, limits, dialect)
 }
 
 async function readFormFields(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Fields> {
@@ -77,35 +86,54 @@ async function storeFile(sink: FileSink, stream: AsyncIterable<Uint8Array>, file
   }
 }
 
-async function readJsonFields(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Fields> {
-  const lifted = await liftRequest(request, blobs, jobId, limits)
+async function readJsonFields(
+  request: FastifyRequest,
+  blobs: Blobs,
+  jobId: string,
+  limits: FieldLimits,
+  dialect: Dialect,
+): Promise<Fields> {
+  const lifted = await liftRequest(request, blobs, jobId, limits, dialect)
   const { value } = lifted
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(null, 'the body must be a JSON object')
   const fields = new Map<string, FieldValue[]>()
-  for (const [name, item] of Object.entries(value)) {
+  for (const [given, item] of Object.entries(value)) {
+    const name = dialect === 'openai' && given === 'images' ? 'image' : given
     if (!pictureFields.has(name)) {
       fields.set(name, [{ kind: 'json', value: item }])
       continue
     }
     const items: readonly unknown[] = Array.isArray(item) ? item : [item]
-    fields.set(
-      name,
-      items.map((one): FieldValue => {
-        const file = lifted.file(one)
-        return file === undefined ? { kind: 'json', value: one } : { kind: 'file', file }
-      }),
-    )
+    const values = items.map((one): FieldValue => {
+      const link = dialect === 'openai' ? linkOf(one) : one
+      const file = lifted.file(link)
+      return file === undefined ? { kind: 'json', value: link } : { kind: 'file', file }
+    })
+    fields.set(name, [...(fields.get(name) ?? []), ...values])
   }
   return fields
 }
 
-async function liftRequest(request: FastifyRequest, blobs: Blobs, jobId: string, limits: FieldLimits): Promise<Lifted> {
+/** OpenAI's JSON names a picture as `{"image_url": "…"}`. */
+function linkOf(value: unknown): unknown {
+  return typeof value === 'object' && value !== null && 'image_url' in value ? value.image_url : value
+}
+
+async function liftRequest(
+  request: FastifyRequest,
+  blobs: Blobs,
+  jobId: string,
+  limits: FieldLimits,
+  dialect: Dialect,
+): Promise<Lifted> {
   let field = 'image'
   try {
     return await liftJson(utf8Only(bodyOf(request)), {
       select(path) {
-        const [name = ''] = path
-        if (path.length > 1 || !pictureFields.has(name)) return null
+        const [name = '', inner] = path
+        const isPicture = pictureFields.has(name) || (dialect === 'openai' && name === 'images')
+        const isWrapped = dialect === 'openai' && path.length === 2 && inner === 'image_url'
+        if (!isPicture || (path.length > 1 && !isWrapped)) return null
         field = name
         return 'data_url'
       },

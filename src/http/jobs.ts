@@ -5,15 +5,16 @@ import { isJobId } from '../domain/ids.ts'
 import { isFinal, type JobStatus, jobStatuses } from '../domain/job.ts'
 import type { Blobs, Clock } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
-import { checkIdempotencyKey } from '../domain/request.ts'
+import { checkRequest, type RequestLimits } from '../domain/request.ts'
 import type { JobStore } from '../domain/store.ts'
 import { jobError, jobView, type Links, retryAfterS, timestamp } from '../domain/view.ts'
-import type { Accept, Accepted, Order } from '../steps/accept.ts'
+import type { Accept, Accepted } from '../steps/accept.ts'
 import type { Watch } from '../steps/watch.ts'
 import { type Caller, callerOf, maySee } from './access.ts'
 import { ignoreBodies } from './bodies.ts'
 import { clientGone } from './connections.ts'
 import { type FieldLimits, readFields } from './fields.ts'
+import { headerOf, orderOf } from './order.ts'
 
 export type JobRoutesDeps = {
   store: JobStore
@@ -23,6 +24,7 @@ export type JobRoutesDeps = {
   clock: Clock
   links: Links
   limits: FieldLimits
+  requestLimits: RequestLimits
   newId: (prefix: string) => string
 }
 
@@ -81,23 +83,8 @@ function readPage(query: Query) {
   return { status, model: single(query, 'model'), limit: Number(size), before }
 }
 
-/** A header that stands there once, or not at all. */
-function header(request: FastifyRequest, name: string): string | null {
-  const value = request.headers[name]
-  return typeof value === 'string' ? value : null
-}
-
 export function jobRoutes(deps: JobRoutesDeps) {
   const { store, blobs, accept, links } = deps
-
-  function orderOf(request: FastifyRequest): Order {
-    const key = header(request, 'idempotency-key')
-    return {
-      jobId: deps.newId('job'),
-      owner: callerOf(request).owner,
-      idempotencyKey: key === null ? null : checkIdempotencyKey(key),
-    }
-  }
 
   function answer(reply: FastifyReply, request: FastifyRequest, accepted: Accepted): FastifyReply {
     const { job } = accepted
@@ -121,7 +108,7 @@ export function jobRoutes(deps: JobRoutesDeps) {
     if (again !== null) void reply.header('retry-after', again)
     void reply.header('etag', etag).header('cache-control', 'private, no-cache')
     if (
-      header(request, 'if-none-match')
+      headerOf(request, 'if-none-match')
         ?.split(',')
         .some(one => one.trim().replace(/^W\//, '') === etag) === true
     )
@@ -144,7 +131,7 @@ export function jobRoutes(deps: JobRoutesDeps) {
 
     scope.post<ById>('/jobs/:taskId/retry', { config: { access: 'submit' } }, async (request, reply) => {
       const job = await findJob(store, callerOf(request), request.params.taskId)
-      return answer(reply, request, await accept.retry(orderOf(request), job))
+      return answer(reply, request, await accept.retry(orderOf(request, deps.newId), job))
     })
 
     scope.delete<ById>('/jobs/:taskId', { config: { access: 'read' } }, async (request, reply) => {
@@ -161,8 +148,9 @@ export function jobRoutes(deps: JobRoutesDeps) {
 
   return async (app: FastifyInstance): Promise<void> => {
     app.post('/jobs', { config: { access: 'submit' } }, async (request, reply) => {
-      const order = orderOf(request)
-      const accepted = await accept.accept(order, () => readFields(request, blobs, order.jobId, deps.limits))
+      const order = orderOf(request, deps.newId)
+      const read = async () => checkRequest(await readFields(request, blobs, order.jobId, deps.limits), deps.requestLimits)
+      const accepted = await accept.accept(order, read)
       return answer(reply, request, accepted)
     })
 

@@ -23,7 +23,8 @@ export type ProviderOptions = {
   maxAnswerBytes: number
 }
 
-const connecting = { connect: { timeout: 10_000 }, allowH2: false } as const
+/** TLS is checked whatever NODE_TLS_REJECT_UNAUTHORIZED says: our key travels on it. */
+const connecting = { connect: { timeout: 10_000, rejectUnauthorized: true }, allowH2: false } as const
 
 /** The provider over HTTP. Holds connections until it is closed. */
 export function connectProvider(options: ProviderOptions): Provider {

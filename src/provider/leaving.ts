@@ -19,9 +19,9 @@ export function watchLeaving(agent: Dispatcher): Leaving {
     const onRequestSent = handler.onRequestSent?.bind(handler)
     // The handler's own methods stay what they are; these two also leave word here.
     handler.onRequestStart = (controller, context) => {
+      // Called once the connection stands, right before the first byte.
+      left = true
       onRequestStart?.(controller, context)
-      // Called once the connection stands, right before the first byte: one that was called off meanwhile sends none.
-      if (!controller.aborted) left = true
     }
     handler.onRequestSent = () => {
       sent.resolve()

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { ServiceError } from '../domain/errors.ts'
 import type { Blobs, Clock, Log } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
-import type { Fields, Input, JobRequest, RequestLimits } from '../domain/request.ts'
-import { checkRequest, fingerprint, tasksNeeded } from '../domain/request.ts'
+import type { Input, JobRequest } from '../domain/request.ts'
+import { fingerprint, tasksNeeded } from '../domain/request.ts'
 import type { JobStore } from '../domain/store.ts'
 import type { Fetcher } from '../net/fetch.ts'
 import { type Accepted, acceptedAs } from './accepted.ts'
@@ -19,7 +19,6 @@ export type AcceptDeps = {
   watch: Watch
   clock: Clock
   log: Log
-  limits: RequestLimits
   maxImageBytes: number
 }
 
@@ -30,15 +29,19 @@ export type Order = {
   jobId: string
   owner: string
   idempotencyKey: string | null
+  /** Whether the connection is held for the result; asked after the request was read. */
+  isHeld?: () => boolean
+  /** Finds a job that the same request made before and whose answer never arrived: it is answered for instead of a new one. */
+  claim?: (fingerprint: string) => Promise<string | null>
 }
 
 export type Accept = {
   /**
    * Takes a request: durable, submitted once, answered. Whatever it throws, nothing of the request is left, nor of what
-   * `readFields` wrote into the job's folder.
+   * `read` wrote into the job's folder.
    * @throws ServiceError `invalid_request`, `idempotency_mismatch`, `storage_full`, `unavailable`.
    */
-  accept(order: Order, readFields: () => Promise<Fields>): Promise<Accepted>
+  accept(order: Order, read: () => Promise<JobRequest>): Promise<Accepted>
   /** The request of an ended job again, as a new job. @throws ServiceError `conflict` where it has not failed, expired or been canceled. */
   retry(order: Order, job: JobRecord): Promise<Accepted>
 }
@@ -66,6 +69,8 @@ export function makeAccept(deps: AcceptDeps): Accept {
     const print = printOf(request, retryOf)
     const holder = await holderOf(order, print)
     if (holder !== null) return replay(order, holder)
+    const claimed = (await order.claim?.(print)) ?? null
+    if (claimed !== null) return replay(order, claimed)
     const whole = await fetchInputs(order.jobId, request)
     // Known before the job is there: whoever finds the job finds the answer that it is about to get.
     const answering = createAndAnswer(order, whole, print, retryOf)
@@ -95,6 +100,7 @@ export function makeAccept(deps: AcceptDeps): Accept {
       tasks: tasksNeeded(request.edit),
       retryOf,
       now,
+      held: order.isHeld?.() === true,
       expiresAt: now + request.timeoutS * 1_000,
       idempotency: key === null ? null : { key, expiresBefore: now - idempotencyMs },
     })
@@ -151,7 +157,7 @@ export function makeAccept(deps: AcceptDeps): Accept {
   }
 
   return {
-    accept: (order, readFields) => orNothing(order, async () => take(order, checkRequest(await readFields(), deps.limits), null)),
+    accept: (order, read) => orNothing(order, async () => take(order, await read(), null)),
     retry(order, job) {
       if (job.status !== 'failed' && job.status !== 'expired' && job.status !== 'canceled')
         throw new ServiceError('conflict', `only a failed, expired or canceled job can be retried; this one is ${job.status}`)
@@ -191,7 +197,15 @@ function requestOf(job: JobRecord): JobRequest {
         : { name: file, sizeBytes, sha256, contentType: contentType ?? '', width, height }
     return { role, url, file: stored }
   })
-  const { model, prompt, params, n, warnings, metadata, webhookUrl, webhookEvents } = job
+  const { model, prompt, params, n, warnings, metadata, webhookUrl, webhookEvents, clientCallback } = job
   const timeoutS = Math.round((job.expiresAt - job.createdAt) / 1_000)
-  return { edit: { model, prompt, inputs, params, n }, warnings, metadata, webhookUrl, webhookEvents, timeoutS }
+  return {
+    edit: { model, prompt, inputs, params, n },
+    warnings,
+    metadata,
+    webhookUrl,
+    webhookEvents,
+    timeoutS,
+    ...(clientCallback === null ? {} : { clientCallback }),
+  }
 }

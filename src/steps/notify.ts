@@ -6,6 +6,7 @@ import type { JobStore } from '../domain/store.ts'
 import { jobView, type Links } from '../domain/view.ts'
 import type { DeliveryBody, Sender, Sent } from '../webhook/send.ts'
 import { type Loop, type Next, startLoop } from './loop.ts'
+import { isCopied, type ResultBodies } from './result-body.ts'
 
 export type NotifyDeps = {
   store: JobStore
@@ -14,6 +15,7 @@ export type NotifyDeps = {
   log: Log
   chance: () => number
   links: Links
+  bodies: ResultBodies
 }
 
 export type NotifyStep = Pick<Loop, 'wake'> & {
@@ -22,6 +24,8 @@ export type NotifyStep = Pick<Loop, 'wake'> & {
 }
 
 const deliveriesAtOnce = 32
+const copyWaitMs = 1_000
+const longestCopyWaitMs = 600_000
 /** One receiver that is dead holds up nobody but its own. */
 const deliveriesPerHost = 4
 /** Longer than any attempt takes: after it, one that died with its process is sent again. */
@@ -64,6 +68,8 @@ export function startNotify(deps: NotifyDeps): NotifyStep {
   async function deliver(delivery: DueDelivery): Promise<void> {
     const job = await store.job(delivery.jobId)
     if (job === null) return
+    if (delivery.kind === 'callback' && mustWait(job))
+      return store.deliveryPostponed({ id: delivery.id, dueAt: clock.now() + copyWaitMs })
     const at = clock.now()
     const sent = await deps.sender.send({ id: delivery.id, url: delivery.url, body: bodyOf(delivery, job), now: at })
     // Broken off by our own end: it is sent again when its lease is over.
@@ -84,7 +90,13 @@ export function startNotify(deps: NotifyDeps): NotifyStep {
     else log.warn({ ...about, given_up: status === 'failed' }, 'delivery.failed')
   }
 
+  /** A result is sent with its pictures' bytes: they are waited for while they may still come. */
+  function mustWait(job: JobRecord): boolean {
+    return job.status === 'succeeded' && !isCopied(job) && clock.now() < (job.completedAt ?? 0) + longestCopyWaitMs
+  }
+
   function bodyOf(delivery: DueDelivery, job: JobRecord): DeliveryBody {
+    if (delivery.kind === 'callback') return deps.bodies.nested(job, job.clientCallback?.base64 === true)
     const bytes = Buffer.from(noticeBody(delivery.type, delivery.createdAt, jobView(job, deps.links)))
     return {
       sizeBytes: bytes.length,

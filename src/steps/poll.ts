@@ -122,8 +122,6 @@ export function startPoll(deps: PollDeps): PollStep {
       await moveFiles(jobId, result)
       return store.applyResult({ taskId, result, source: 'poll', now, copyAt: now, receipt: null })
     })
-    // Its callback came meanwhile: without this it would be asked for again and again.
-    if (outcome === 'duplicate') await store.taskPolled({ taskId, pollAt: null })
     ended.add(task)
     log.info({ job: jobId, task: taskId, outcome, result: result.kind }, `poll.${outcome}`)
     if (kept) deps.onResult()

@@ -26,6 +26,7 @@ export function makeCommands(database: Database.Database, changed: Changed) {
 export const commandNames = [
   'createJob',
   'saveAnswer',
+  'jobAnswered',
   'cancelJob',
   'deleteJob',
   'claimTasks',
@@ -45,6 +46,7 @@ export const commandNames = [
   'dropIdempotencyKeys',
   'claimDeliveries',
   'deliveryAttempted',
+  'deliveryPostponed',
   'redeliver',
 ] as const satisfies readonly CommandName[]
 

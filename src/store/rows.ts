@@ -11,6 +11,8 @@ export type JobRow = Pick<JobRecord, 'id' | 'owner' | 'status' | 'model' | 'prom
   warnings: string
   webhook_url: string | null
   webhook_events: string
+  callback_url: string | null
+  callback_base64: number
   retry_of: string | null
   created_at: number
   submitted_at: number | null
@@ -120,6 +122,7 @@ export function jobFromRows(row: JobRow, tasks: TaskRow[], images: ImageRow[], i
     n: row.n,
     webhookUrl: row.webhook_url,
     fingerprint: row.fingerprint,
+    clientCallback: row.callback_url === null ? null : { url: row.callback_url, base64: row.callback_base64 === 1 },
     retryOf: row.retry_of,
     createdAt: row.created_at,
     submittedAt: row.submitted_at,

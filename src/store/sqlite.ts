@@ -13,6 +13,13 @@ export function makeReads(database: Database.Database) {
   const jobIdsByTask = database.prepare<{ taskId: string }, { job_id: string }>(
     'select job_id from tasks where provider_task_id = @taskId order by id desc limit 10',
   )
+  const jobIdsByTrace = database.prepare<{ traceId: string }, { job_id: string }>(
+    'select job_id from tasks where trace_id = @traceId order by id desc limit 10',
+  )
+  const unanswered = database.prepare<object, { id: string }>(`
+    select id from jobs
+    where owner = @owner and fingerprint = @fingerprint and created_at > @createdAfter and answered_at is null
+    order by id desc limit @limit`)
   const taskById = database.prepare<{ id: number }, Pick<TaskRow, 'id' | 'job_id' | 'status' | 'charge'>>(
     'select id, job_id, status, charge from tasks where id = @id',
   )
@@ -30,6 +37,16 @@ export function makeReads(database: Database.Database) {
         .map(({ job_id: id }) => jobById.get({ id }))
         .filter(row => row !== undefined)
         .map(assemble)
+    },
+    async jobsByTrace(traceId: string): Promise<JobRecord[]> {
+      return jobIdsByTrace
+        .all({ traceId })
+        .map(({ job_id: id }) => jobById.get({ id }))
+        .filter(row => row !== undefined)
+        .map(assemble)
+    },
+    async unanswered(a: { owner: string; fingerprint: string; createdAfter: number; limit: number }): Promise<string[]> {
+      return unanswered.all(a).map(row => row.id)
     },
     jobs: jobLister(database, assemble),
     async taskRef(id: number): Promise<TaskRef | null> {
@@ -51,6 +68,8 @@ function jobLister(database: Database.Database, assemble: (row: JobRow) => JobRe
       filter.status === null ? null : 'status = @status',
       filter.model === null ? null : 'model = @model',
       filter.before === null ? null : 'id < @before',
+      filter.createdFrom == null ? null : 'created_at >= @createdFrom',
+      filter.createdTo == null ? null : 'created_at <= @createdTo',
     ].filter(condition => condition !== null)
     const where = wanted.length === 0 ? '' : `where ${wanted.join(' and ')}`
     const sql = `select * from jobs ${where} order by id desc limit @limit`

@@ -48,6 +48,10 @@ export function deliveryCommands(database: Database.Database, changed: Changed) 
       changed(row.job_id)
     },
 
+    deliveryPostponed(a: { id: string; dueAt: number }): void {
+      lease.run({ id: a.id, until: a.dueAt })
+    },
+
     redeliver(a: { jobId: string; id: string | null; now: number }): number {
       const { changes } = again.run(a)
       if (changes > 0) changed(a.jobId)

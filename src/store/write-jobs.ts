@@ -5,9 +5,11 @@ import type { Changed } from './commands.ts'
 
 export function jobCommands(database: Database.Database, changed: Changed) {
   const insertJob = database.prepare(`
-    insert into jobs (id, owner, status, model, prompt, params, n, metadata, warnings, webhook_url, webhook_events, fingerprint,
+    insert into jobs (id, owner, status, model, prompt, params, n, metadata, warnings, webhook_url, webhook_events, callback_url,
+      callback_base64, answered_at, fingerprint,
       retry_of, created_at, expires_at)
-    values (@id, @owner, 'queued', @model, @prompt, @params, @n, @metadata, @warnings, @webhookUrl, @webhookEvents, @fingerprint,
+    values (@id, @owner, 'queued', @model, @prompt, @params, @n, @metadata, @warnings, @webhookUrl, @webhookEvents, @callbackUrl,
+      @callbackBase64, @answeredAt, @fingerprint,
       @retryOf, @now, @expiresAt)`)
   const insertTask = database.prepare(`
     insert into tasks (job_id, owner, position, status, due_at, expires_at) values (@id, @owner, @position, 'queued', @now, @expiresAt)`)
@@ -16,6 +18,7 @@ export function jobCommands(database: Database.Database, changed: Changed) {
     values (@id, @position, @role, @url, @file, @contentType, @sizeBytes, @sha256, @width, @height)`)
   const insertEvent = database.prepare("insert into events (job_id, owner, type, at) values (@id, @owner, 'job.queued', @now)")
   const idempotency = idempotencyKeys(database)
+  const answered = database.prepare('update jobs set answered_at = @now where id = @jobId and answered_at is null')
   const remove = database.prepare("delete from jobs where id = @id and status in ('succeeded', 'failed', 'canceled', 'expired')")
 
   return {
@@ -35,6 +38,9 @@ export function jobCommands(database: Database.Database, changed: Changed) {
         warnings: JSON.stringify(request.warnings),
         webhookUrl: request.webhookUrl,
         webhookEvents: JSON.stringify(request.webhookEvents),
+        callbackUrl: request.clientCallback?.url ?? null,
+        callbackBase64: request.clientCallback?.base64 === true ? 1 : 0,
+        answeredAt: a.held ? null : now,
         fingerprint: a.fingerprint,
         retryOf: a.retryOf,
         now,
@@ -61,6 +67,10 @@ export function jobCommands(database: Database.Database, changed: Changed) {
     },
 
     saveAnswer: (a: Parameters<typeof idempotency.saveAnswer>[0]): void => idempotency.saveAnswer(a),
+
+    jobAnswered(a: { jobId: string; now: number }): void {
+      answered.run(a)
+    },
 
     deleteJob(a: { jobId: string }): boolean {
       const deleted = remove.run({ id: a.jobId }).changes === 1

@@ -43,6 +43,7 @@ function job(changes: Partial<JobRecord> = {}): JobRecord {
     webhookUrl: 'https://example.com/secret-hook',
     webhookEvents: ['job.failed'],
     fingerprint: 'f'.repeat(64),
+    clientCallback: null,
     retryOf: null,
     createdAt: noon,
     submittedAt: null,

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createServer } from 'node:tls'
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { testCertificate, testKey } from '../net/certificate.ts'
 import { connect, httpServer, json, order, submit, tcpServer } from './setting.ts'
 
 const unhandled: unknown[] = []
@@ -27,6 +29,17 @@ test('a host that does not resolve has got nothing', async () => {
 test('a server that does not speak TLS has got nothing', async () => {
   const server = await tcpServer(socket => socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')))
   expect(await submit(await connect(server.url.replace('http:', 'https:')))).toMatchObject(notSent)
+})
+
+test('a server whose certificate nobody vouches for has got nothing, whatever the environment says of that', async () => {
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const server = createServer({ key: testKey, cert: testCertificate }, socket => socket.destroy())
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const address = server.address()
+  const port = typeof address === 'object' ? address?.port : null
+  expect(await submit(await connect(`https://127.0.0.1:${port}`))).toMatchObject(notSent)
 })
 
 test('a submit with files that could not be connected has got nothing either, and its files are let go', async () => {

@@ -50,24 +50,33 @@ test('a result that comes with the answer is in the 202', async () => {
 })
 
 describe('what the provider refuses for good is answered with its own error', () => {
-  test.each([
-    [400, 'bad_request', 400],
-    [401, 'invalid_token', 502],
-    [403, 'used_up', 402],
-    [403, 'disabled', 403],
-    [403, 'forbidden', 403],
-    [404, 'no_api', 502],
-    [422, 'strange', 400],
-  ])('%i %s → %i', async (status, code, answered) => {
-    const provider = await fakeProvider(({ response }) => json(response, status, failure(code)))
-    const service = await startOn(provider)
-    const response = await service.submit(aRequest)
-    expect(response.status).toBe(answered)
-    const body = (await response.json()) as Refused
-    expect(body).toMatchObject({ error: { code, message: `it was ${code}` }, request_id: response.headers.get('x-request-id') })
-    const job = await read(service, body.job_id)
-    expect(job).toMatchObject({ status: 'failed', error: { code, trace_id: 'tr-1' }, cost: { billable: 'no' } })
-    expect(provider.submits).toHaveLength(1)
+  test('with the status that fits', async () => {
+    const cases: readonly [number, string, number][] = [
+      [400, 'bad_request', 400],
+      [401, 'invalid_token', 502],
+      [403, 'used_up', 402],
+      [403, 'disabled', 403],
+      [403, 'forbidden', 403],
+      [404, 'no_api', 502],
+      [422, 'strange', 400],
+    ]
+    const clock = testClock()
+    const provider = await fakeProvider(({ response }, index) => {
+      const [status, code] = cases[index] ?? [500, 'too many']
+      json(response, status, failure(code))
+    })
+    const service = await startOn(provider, {}, { clock })
+    for (const [index, [, code, answered]] of cases.entries()) {
+      const response = await service.submit(aRequest)
+      expect([code, response.status]).toEqual([code, answered])
+      const body = (await response.json()) as Refused
+      expect(body).toMatchObject({ error: { code, message: `it was ${code}` }, request_id: response.headers.get('x-request-id') })
+      const job = await read(service, body.job_id)
+      expect(job).toMatchObject({ status: 'failed', error: { code, trace_id: 'tr-1' }, cost: { billable: 'no' } })
+      expect(provider.submits).toHaveLength(index + 1)
+      // Some of them pause all submitting.
+      await clock.advance(60_000)
+    }
   })
 
   test('a redirect → 502', async () => {

@@ -112,7 +112,7 @@ test.each(['before', 'after'] as const)(
   async when => {
     const provider = await fakeProvider()
     const { clock, submit, read } = await claimed(provider, {
-      change: store => ({ taskSubmitted: faulty(store.taskSubmitted, 3, unavailable, when) }),
+      change: store => ({ taskSubmitted: faulty(a => store.taskSubmitted(a), 3, unavailable, when) }),
     })
     await passingTime(clock, submit())
     expect(await read()).toMatchObject({ tasks: [{ status: 'submitted', providerTaskId: 't-1', attempts: 1 }] })
@@ -126,7 +126,7 @@ test.each(['before', 'after'] as const)(
     const b64_json = Buffer.from('paid for').toString('base64')
     const provider = await fakeProvider(({ response }) => json(response, 200, { data: [{ b64_json }] }))
     const { blobs, clock, submit, read } = await claimed(provider, {
-      change: store => ({ applyResult: faulty(store.applyResult, 1, unavailable, when) }),
+      change: store => ({ applyResult: faulty(a => store.applyResult(a), 1, unavailable, when) }),
     })
     await passingTime(clock, submit())
     const job = await read()
@@ -138,7 +138,7 @@ test.each(['before', 'after'] as const)(
 test('what breaks after a submit has left makes it unconfirmed: it is looked for, and not sent again', async () => {
   const provider = await fakeProvider(accept)
   const { log, submit, read } = await claimed(provider, {
-    change: store => ({ taskSubmitted: faulty(store.taskSubmitted, 1, new Error('a bug'), 'before') }),
+    change: store => ({ taskSubmitted: faulty(a => store.taskSubmitted(a), 1, new Error('a bug'), 'before') }),
   })
   await submit()
   expect(log.lines.map(line => line.event)).toContain('task.submit_broke')

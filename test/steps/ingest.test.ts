@@ -126,18 +126,20 @@ test('a failure is not tried again by itself', async () => {
 })
 
 describe('what can’t be read is kept to be looked at', () => {
-  test.each([
-    ['JSON that is cut off', '{"success":true,"data":[{"url":"http'],
-    ['JSON without a result', '{"hello":"world"}'],
-    ['a picture where no result is', JSON.stringify({ preview: { b64_json: Buffer.from('x').toString('base64') } })],
-    ['nothing', ''],
-    ['HTML', '<html>'],
-  ])('%s', async (_name, body) => {
+  test('and a result that comes after it is taken', async () => {
+    const bodies = [
+      '{"success":true,"data":[{"url":"http',
+      '{"hello":"world"}',
+      JSON.stringify({ preview: { b64_json: Buffer.from('x').toString('base64') } }),
+      '',
+      '<html>',
+    ]
     const { service, job, sent } = await submitted()
-    expect(await callBack(service, sent, body)).toBe(400)
-    expect(await callbacksOf(service, job.id)).toMatchObject([{ outcome: 'malformed', bytes: Buffer.byteLength(body) }])
+    for (const body of bodies) expect([body, await callBack(service, sent, body)]).toEqual([body, 400])
+    const expected = bodies.map(body => ({ outcome: 'malformed', bytes: Buffer.byteLength(body) }))
+    expect(await callbacksOf(service, job.id)).toMatchObject(expected)
     expect(await read(service, job.id)).toMatchObject({ status: 'processing' })
-    expect(await filesOf(service)).toEqual([expect.stringContaining(`${job.id}/bad-`)])
+    expect(await filesOf(service)).toEqual(bodies.map(() => expect.stringContaining(`${job.id}/bad-`)))
     expect(await callBack(service, sent, result)).toBe(200)
     expect(await read(service, job.id)).toMatchObject({ status: 'succeeded' })
   })

@@ -1,30 +1,26 @@
 import type { ServerResponse } from 'node:http'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { startSandbox } from '../../src/sandbox/sandbox.ts'
-import { type TestClock, testClock } from '../support/clock.ts'
+import { describe, expect, test } from 'vitest'
+import { testClock } from '../support/clock.ts'
 import { dataUrl, picture } from '../support/pictures.ts'
 import { type Running, startTestService } from '../support/service.ts'
 import {
   aRequest,
   becomes,
   callBack,
-  type FakeProvider,
   failure,
   fakeProvider,
   filesOf,
+  finished,
   jobOf,
   json,
+  passUntil,
   picturesAt,
   read,
+  running,
   type Sent,
-  settingsFor,
   startOn,
   until,
 } from './setting.ts'
-
-const result = picturesAt('http://127.0.0.1:1/a.png')
-const finished = (id: string, response: object = result) => ({ id, response, finished_at: 1_761_432_090.2 })
-const running = (id: string) => ({ id, response: null, finished_at: null })
 
 /** A job that the provider took and does not call back for. */
 async function submitted(settings: Record<string, string> = {}, request: object = {}) {
@@ -33,18 +29,6 @@ async function submitted(settings: Record<string, string> = {}, request: object 
   const service = await startOn(provider, settings, { clock })
   const job = await jobOf(service.submit({ ...aRequest, ...request }))
   return { clock, provider, service, job }
-}
-
-/** Lets time pass until something shows. */
-async function passUntil<T>(
-  clock: TestClock,
-  look: () => T | null | false | Promise<T | null | false>,
-  stepMs = 1_000,
-): Promise<T> {
-  return until(async () => {
-    await clock.advance(stepMs)
-    return look()
-  })
 }
 
 /** How often it was asked to the end, once that is at all. */
@@ -98,21 +82,23 @@ test('what is not over, or not known yet, is asked for again, less and less ofte
   await becomes(service, job.id, one => one.status === 'succeeded')
 })
 
-test.each<[string, (response: ServerResponse) => void]>([
-  ['{} for an answer', response => json(response, 200, {})],
-  ['an error', response => json(response, 500, failure('api_error'))],
-  ['HTML', response => response.end('<html>')],
-  ['a reset', response => response.socket?.resetAndDestroy()],
-])('%s leaves the task to be asked for again', async (_name, answer) => {
+test('an answer that is no use leaves the task to be asked for again', async () => {
+  const answers: readonly ((response: ServerResponse) => void)[] = [
+    response => json(response, 200, {}),
+    response => json(response, 500, failure('api_error')),
+    response => response.end('<html>'),
+    response => response.socket?.resetAndDestroy(),
+  ]
   const { clock, provider, service, job } = await submitted()
-  provider.onAsked = answer
-  await clock.advance(120_000)
-  await asks(service)
-  expect(await read(service, job.id)).toMatchObject({ status: 'processing' })
+  for (const [index, answer] of answers.entries()) {
+    provider.onAsked = answer
+    await passUntil(clock, () => provider.asked.length === index + 1, 10_000)
+    await until(async () => (await asks(service)) === index + 1)
+    expect(await read(service, job.id)).toMatchObject({ status: 'processing' })
+  }
   provider.onAsked = null
   provider.records.push(finished('t-1'))
-  await clock.advance(30_000)
-  await becomes(service, job.id, one => one.status === 'succeeded')
+  await passUntil(clock, async () => (await read(service, job.id)).status === 'succeeded', 10_000)
 })
 
 test('a batch is asked for in one question, and what an answer leaves out in the next', async () => {
@@ -216,115 +202,6 @@ describe('what has ended here may be running there, and is looked for until an h
     await passUntil(clock, () => asksOf('t-2') >= 3, 60_000)
     expect(asksOf('t-1')).toBe(0)
     expect(await read(service, job.id)).toMatchObject({ status: 'expired', late_result: null })
-  })
-})
-
-describe('a submit that nobody answered is looked for by its callback URL', () => {
-  const unanswered = async (answer: (sent: Sent, index: number) => void = ({ response }) => response.writeHead(502).end()) => {
-    const clock = testClock()
-    const provider = await fakeProvider(answer)
-    const service = await startOn(provider, { POLL_AFTER_S: '10' }, { clock })
-    const job = await jobOf(service.submit(aRequest))
-    return { clock, provider, service, job, callbackUrl: provider.submits[0]?.callbackUrl ?? '' }
-  }
-  const owned = (record: object, callbackUrl: string) => ({ ...record, request: { callback_url: callbackUrl } })
-  const others = (provider: FakeProvider, count: number) => {
-    for (let index = 0; index < count; index += 1)
-      provider.records.push(owned(finished(`o-${index}`), `https://us.example.com/callbacks/${index}.forged`))
-  }
-
-  test('however many records there are, and however few an answer holds', async () => {
-    const { clock, provider, service, job, callbackUrl } = await unanswered()
-    provider.pageSize = 12
-    others(provider, 50)
-    provider.records.push(owned(finished('t-9'), callbackUrl))
-    expect(job).toMatchObject({ tasks: [{ status: 'unconfirmed', task_id: null }] })
-    const ended = await passUntil(clock, async () => {
-      const now = await read(service, job.id)
-      return now.status === 'succeeded' && now
-    })
-    expect(ended).toMatchObject({ task_id: 't-9', tasks: [{ source: 'poll' }] })
-    expect(provider.asked.map(query => query['offset'] ?? null)).toEqual([0, 12, 24, 36, 48, 0])
-  })
-
-  test('and the search ends where a provider gives the same page for ever', async () => {
-    const { clock, provider, service } = await unanswered()
-    provider.onAsked = response => json(response, 200, { items: [owned(finished('o-1'), 'https://elsewhere.example.com')] })
-    await clock.advance(10_000)
-    await passUntil(clock, () => service.log.lines.some(line => line.event === 'poll.done'))
-    expect(provider.asked).toHaveLength(2)
-  })
-
-  test('once it is found it is asked for by its id', async () => {
-    const { clock, provider, service, job, callbackUrl } = await unanswered()
-    provider.records.push(owned(running('t-9'), callbackUrl))
-    const found = await passUntil(clock, async () => {
-      const now = await read(service, job.id)
-      return now.task_id !== null && now
-    })
-    expect(found).toMatchObject({ status: 'processing', task_id: 't-9', tasks: [{ status: 'submitted' }] })
-    provider.asked.length = 0
-    await passUntil(clock, () => provider.asked.length > 0)
-    expect(provider.asked[0]).toMatchObject({ ids: ['t-9'] })
-  })
-
-  test('one that was tried more than once has the best of its records', async () => {
-    const answer = ({ response }: Sent, index: number) =>
-      index === 0 ? json(response, 500, failure('api_error')) : response.writeHead(502).end()
-    const { clock, provider, service, job, callbackUrl } = await unanswered(answer)
-    await passUntil(clock, () => provider.submits.length === 2)
-    provider.records.push(owned(finished('t-1', failure('api_error')), callbackUrl))
-    provider.records.push(owned(finished('t-2', { data: [{ b64_json: Buffer.from('paid').toString('base64') }] }), callbackUrl))
-    provider.records.push(owned(running('t-3'), callbackUrl))
-    const ended = await passUntil(clock, async () => {
-      const now = await read(service, job.id)
-      return now.status === 'succeeded' && now
-    })
-    expect(ended).toMatchObject({ task_id: 't-2', result: { data: [{ bytes: 4 }] } })
-    expect(await filesOf(service)).toEqual([expect.stringContaining(`${job.id}/out-`)])
-  })
-})
-
-describe('without an address for callbacks', () => {
-  test('results are asked for', async () => {
-    const sandbox = await startSandbox({ port: 0, delayMs: 20, faults: [] })
-    onTestFinished(() => sandbox.close())
-    const clock = testClock()
-    const settings = { ...settingsFor(sandbox.baseUrl), PUBLIC_URL: '', POLL_EVERY_S: '30' }
-    const service = await startTestService(settings, { clock })
-    const image = dataUrl(await picture())
-    const byUrl = await jobOf(service.submit({ prompt: 'dark mode', image }))
-    const byBase64 = await jobOf(service.submit({ prompt: 'dark mode', image, model: 'gpt-image-1' }))
-    expect([byUrl, byBase64]).toMatchObject([{ status: 'processing' }, { status: 'processing' }])
-    expect(sandbox.submits.map(one => [one.async, one.callbackUrl])).toEqual([
-      [true, null],
-      [true, null],
-    ])
-    await sandbox.settled()
-    await clock.advance(29_999)
-    expect(await read(service, byUrl.id)).toMatchObject({ status: 'processing' })
-    await clock.advance(1)
-    for (const { id } of [byUrl, byBase64]) {
-      const copied = await becomes(service, id, one => typeof one.result?.data[0]?.sha256 === 'string')
-      expect(copied).toMatchObject({ status: 'succeeded', tasks: [{ source: 'poll' }], result: { data: [{ width: 32 }] } })
-    }
-    expect(sandbox.charges).toBe(2)
-  })
-
-  test('a provider that holds the connection instead is waited for, past the submit’s time', async () => {
-    const clock = testClock()
-    const provider = await fakeProvider(() => {})
-    const service = await startOn(provider, { PUBLIC_URL: '' }, { clock })
-    const answered = jobOf(service.submit(aRequest))
-    const sent = await until(() => provider.submits[0])
-    expect(sent.fields).toMatchObject({ async: true })
-    await clock.advance(10_000)
-    const job = await answered
-    await clock.advance(300_000)
-    await becomes(service, job.id, one => one.tasks[0]?.status === 'unconfirmed')
-    json(sent.response, 200, result)
-    const ended = await becomes(service, job.id, one => one.status === 'succeeded')
-    expect(ended).toMatchObject({ tasks: [{ source: 'inline' }] })
   })
 })
 

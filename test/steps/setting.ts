@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { onTestFinished, vi } from 'vitest'
 import type { Clock } from '../../src/domain/ports.ts'
 import type { JobView } from '../../src/domain/view.ts'
+import type { TestClock } from '../support/clock.ts'
 import { type Running, startTestService } from '../support/service.ts'
 
 /** A submit as it came to the provider. */
@@ -87,6 +88,8 @@ export const settingsFor = (baseUrl: string): Record<string, string> => ({
   PROVIDER_BASE_URL: baseUrl,
   PUBLIC_URL: 'https://us.example.com',
   ALLOW_ANONYMOUS: 'true',
+  // However fast a test lets time pass, no job ends that is not meant to.
+  JOB_TIMEOUT_S: '604800',
   FETCH_ALLOW_PRIVATE: 'true',
 })
 
@@ -166,3 +169,23 @@ export async function pictureServer(
   })
   return { url: `http://127.0.0.1:${address.port}/picture.png`, asked }
 }
+
+/** Lets time pass until something shows. */
+export async function passUntil<T>(
+  clock: TestClock,
+  look: () => T | null | false | Promise<T | null | false>,
+  stepMs = 1_000,
+): Promise<T> {
+  return until(async () => {
+    await clock.advance(stepMs)
+    return look()
+  })
+}
+
+/** Records of the tasks endpoint. */
+export const finished = (id: string, response: object = picturesAt('http://127.0.0.1:1/a.png')) => ({
+  id,
+  response,
+  finished_at: 1_761_432_090.2,
+})
+export const running = (id: string) => ({ id, response: null, finished_at: null })

@@ -1,21 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { testClock } from '../support/clock.ts'
-import { type Running } from '../support/service.ts'
-import {
-  aRequest,
-  becomes,
-  callBack,
-  type FakeProvider,
-  failure,
-  fakeProvider,
-  jobOf,
-  json,
-  picturesAt,
-  read,
-  startOn,
-  until,
-} from './setting.ts'
+import { aRequest, becomes, callBack, failure, fakeProvider, jobOf, json, picturesAt, read, startOn, until } from './setting.ts'
 
 /** A job whose submit was sent whole, and on which nobody answers. */
 async function silentJob(settings: Record<string, string> = {}, request: object = aRequest) {
@@ -29,28 +15,6 @@ async function silentJob(settings: Record<string, string> = {}, request: object 
   return { clock, provider, service, job, sent }
 }
 
-/** Time passes in which a task that could be submitted again would be. */
-async function expectNoOther({
-  clock,
-  provider,
-  service,
-}: {
-  clock: ReturnType<typeof testClock>
-  provider: FakeProvider
-  service: Running
-}) {
-  for (let round = 0; round < 3; round += 1) {
-    await clock.advance(61_000)
-    // A job of its own goes through all of it: had there been another submit to make, it would have been made before.
-    const before = provider.submits.length
-    const other = service.submit({ ...aRequest, prompt: `round ${round}` })
-    const sent = await until(() => provider.submits[before])
-    expect(sent.prompt).toBe(`round ${round}`)
-    json(sent.response, 200, { task_id: `other-${round}` })
-    await other
-  }
-}
-
 test('a submit that nobody answers is told of after 10 s, and is unconfirmed after its time', async () => {
   const { clock, service, job } = await silentJob()
   expect(job).toMatchObject({ status: 'processing', task_id: null, tasks: [{ status: 'submitting', attempts: 1 }] })
@@ -61,52 +25,66 @@ test('a submit that nobody answers is told of after 10 s, and is unconfirmed aft
   expect(unconfirmed).toMatchObject({ status: 'processing', cost: { billable: 'unknown' } })
 })
 
-describe('what is said after the submit was given up on is used', () => {
-  const cases: readonly [string, (response: ServerResponse) => void, object][] = [
-    [
-      'accepted',
-      response => json(response, 200, { task_id: 't-1' }),
-      { status: 'processing', task_id: 't-1', tasks: [{ status: 'submitted' }] },
-    ],
-    [
-      'a result',
-      response => json(response, 200, { ...picturesAt('http://127.0.0.1:1/a.png'), task_id: 't-1' }),
-      { status: 'succeeded', tasks: [{ source: 'inline' }], cost: { billable: 'yes' } },
-    ],
-    [
-      'a failure',
-      response => json(response, 200, failure('bad_request')),
-      { status: 'failed', error: { code: 'bad_request' }, cost: { billable: 'no' } },
-    ],
-    [
-      'refused',
-      response => json(response, 403, failure('forbidden')),
-      { status: 'failed', error: { code: 'forbidden' }, cost: { billable: 'no' } },
-    ],
-    [
-      'too many',
-      response => json(response, 429, failure('too_many_requests')),
-      { status: 'failed', error: { code: 'too_many_requests' } },
-    ],
-    ['a server error', response => json(response, 500, failure('api_error')), { status: 'failed', error: { code: 'api_error' } }],
-    [
-      'a page of HTML',
-      response => response.writeHead(502).end('<html>'),
-      { status: 'processing', tasks: [{ status: 'unconfirmed' }] },
-    ],
-    ['a reset', response => response.socket?.resetAndDestroy(), { status: 'processing', tasks: [{ status: 'unconfirmed' }] }],
-  ]
-  test.each(cases)('%s, and the task is not submitted again', async (_name, answer, expected) => {
-    const all = await silentJob()
-    const { clock, service, job, sent } = all
-    await clock.advance(20_000)
-    await becomes(service, job.id, one => one.tasks[0]?.status === 'unconfirmed')
-    answer(sent.response)
-    await until(() => service.log.lines.filter(line => line.event.startsWith('task.')).length > 1)
-    expect(await read(service, job.id)).toMatchObject(expected)
-    await expectNoOther(all)
-    expect(await read(service, job.id)).toMatchObject({ tasks: [{ attempts: 1 }] })
-  })
+const cases: readonly [string, (response: ServerResponse) => void, object][] = [
+  [
+    'accepted',
+    response => json(response, 200, { task_id: 't-1' }),
+    { status: 'processing', task_id: 't-1', tasks: [{ status: 'submitted' }] },
+  ],
+  [
+    'a result',
+    response => json(response, 200, { ...picturesAt('http://127.0.0.1:1/a.png'), task_id: 't-1' }),
+    { status: 'succeeded', tasks: [{ source: 'inline' }], cost: { billable: 'yes' } },
+  ],
+  [
+    'a failure',
+    response => json(response, 200, failure('bad_request')),
+    { status: 'failed', error: { code: 'bad_request' }, cost: { billable: 'no' } },
+  ],
+  [
+    'refused',
+    response => json(response, 403, failure('forbidden')),
+    { status: 'failed', error: { code: 'forbidden' }, cost: { billable: 'no' } },
+  ],
+  [
+    'too many',
+    response => json(response, 429, failure('too_many_requests')),
+    { status: 'failed', error: { code: 'too_many_requests' } },
+  ],
+  ['a server error', response => json(response, 500, failure('api_error')), { status: 'failed', error: { code: 'api_error' } }],
+  [
+    'a page of HTML',
+    response => response.writeHead(502).end('<html>'),
+    { status: 'processing', tasks: [{ status: 'unconfirmed' }] },
+  ],
+  ['a reset', response => response.socket?.resetAndDestroy(), { status: 'processing', tasks: [{ status: 'unconfirmed' }] }],
+]
+
+test('what is said after a submit was given up on is used, and none is submitted again', async () => {
+  const clock = testClock()
+  const provider = await fakeProvider(() => {})
+  const service = await startOn(provider, {}, { clock })
+  const answered = cases.map(([prompt]) => jobOf(service.submit({ ...aRequest, prompt })))
+  await until(() => provider.submits.length === cases.length)
+  await clock.advance(10_000)
+  const jobs = await Promise.all(answered)
+  await clock.advance(20_000)
+  for (const { id } of jobs) await becomes(service, id, job => job.tasks[0]?.status === 'unconfirmed')
+  const told = () => service.log.lines.filter(line => line.event.startsWith('task.')).length
+  const before = told()
+  for (const [prompt, answer] of cases) answer(provider.submits.find(sent => sent.prompt === prompt)?.response as ServerResponse)
+  await until(() => told() === before + cases.length)
+  for (const [index, [prompt, , expected]] of cases.entries())
+    expect(await read(service, jobs[index]?.id ?? '')).toMatchObject({ prompt, ...expected })
+
+  // Time passes in which a task that could be submitted again would be. A job that goes through all of it shows that it was.
+  await clock.advance(130_000)
+  const other = service.submit({ ...aRequest, prompt: 'other' })
+  const sent = await until(() => provider.submits[cases.length])
+  json(sent.response, 200, { task_id: 'other' })
+  await other
+  expect(provider.submits.map(one => one.prompt).slice(cases.length)).toEqual(['other'])
+  for (const { id } of jobs) expect(await read(service, id)).toMatchObject({ tasks: [{ attempts: 1 }] })
 })
 
 test('a callback resolves an unconfirmed task, and a late answer does not disturb it', async () => {
@@ -147,12 +125,6 @@ test('what ended while its submit was silent is still looked for at the provider
     return (await read(service, job.id)).late_result !== null
   })
   expect(await read(service, job.id)).toMatchObject({ status: 'expired', task_id: 't-1' })
-})
-
-test('a 202 does not wait for more than 10 s, however long the upload takes', async () => {
-  const { service, job } = await silentJob({ SUBMIT_TIMEOUT_MS: '3600000' })
-  expect(job.status).toBe('processing')
-  expect(service.fatal).toEqual([])
 })
 
 test('a task that is canceled while its submit is under way stays canceled, and its result is kept', async () => {

@@ -92,7 +92,10 @@ test('a job that is deleted meanwhile is told as none', async () => {
 
 test('a store that can’t be read leaves nothing behind either', async () => {
   const { store, clock, jobId } = await setUp()
-  const watch = makeWatch({ job: () => Promise.reject(new Error('unreadable')), onChange: store.onChange }, clock)
+  const watch = makeWatch(
+    { job: () => Promise.reject(new Error('unreadable')), onChange: listener => store.onChange(listener) },
+    clock,
+  )
   await expect(watch.watch(jobId, ended, clock.now() + 10_000)).rejects.toThrow('unreadable')
   expect(clock.waiting()).toBe(0)
 })

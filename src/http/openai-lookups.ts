@@ -1,0 +1,152 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { invalid } from '../domain/errors.ts'
+import { isJobId } from '../domain/ids.ts'
+import { isFinal } from '../domain/job.ts'
+import { models, sizePresets } from '../domain/models.ts'
+import type { JobRecord } from '../domain/records.ts'
+import type { JobStore } from '../domain/store.ts'
+import { jobView, type Links } from '../domain/view.ts'
+import { LiftError, liftJson } from '../files/lift.ts'
+import { callerOf, maySee } from './access.ts'
+import { bodyOf } from './bodies.ts'
+
+export type LookupRoutesDeps = { store: JobStore; links: Links }
+
+const maxQueryBytes = 2 ** 20
+const defaultPage = 12
+const largestPage = 100
+
+type Query = Readonly<Record<string, unknown>>
+
+async function readQuery(request: FastifyRequest): Promise<Query> {
+  const limits = { maxBodyBytes: maxQueryBytes, maxJsonBytes: maxQueryBytes, maxFileBytes: 0, maxDepth: 8, keepRawBytes: 0 }
+  try {
+    const noFiles = (): never => {
+      throw new Error('nothing is lifted here')
+    }
+    const { value } = await liftJson(bodyOf(request), { ...limits, select: () => null, create: noFiles, remove: noFiles })
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
+  } catch (error) {
+    if (!(error instanceof LiftError)) throw error
+  }
+  throw invalid(null, 'the body must be a JSON object with an action')
+}
+
+const seconds = (at: number | null): number | null => (at === null ? null : at / 1_000)
+
+/** A job as the provider's tasks endpoint shows it. */
+function recordOf(job: JobRecord, links: Links) {
+  const view = jobView(job, links)
+  const [task] = job.tasks
+  const ids = { task_id: task?.providerTaskId ?? job.id, trace_id: task?.traceId ?? null }
+  const pictures = view.result?.data.map(({ url, revised_prompt }) => ({
+    url,
+    ...(revised_prompt === null ? {} : { revised_prompt }),
+  }))
+  const succeeded = { success: true, ...ids, created: view.result?.created, data: pictures }
+  const failed = {
+    success: false,
+    ...ids,
+    error: { code: view.error?.code ?? job.status, message: view.error?.message ?? `the job is ${job.status}` },
+  }
+  const over = isFinal(job.status)
+  return {
+    id: ids.task_id,
+    type: 'images',
+    trace_id: ids.trace_id,
+    request: { model: job.model, prompt: job.prompt, image: view.inputs.map(input => input.url), n: job.n, ...job.params },
+    response: over ? (view.result === null ? failed : succeeded) : null,
+    created_at: seconds(job.createdAt),
+    started_at: seconds(job.submittedAt),
+    finished_at: seconds(job.completedAt),
+    elapsed: over ? seconds((job.completedAt ?? job.createdAt) - (job.submittedAt ?? job.createdAt)) : null,
+  }
+}
+
+function texts(query: Query, name: string): string[] {
+  const value = query[name]
+  if (value === undefined || value === null) return []
+  const items: unknown[] = Array.isArray(value) ? value : [value]
+  if (items.length > largestPage || !items.every(item => typeof item === 'string'))
+    throw invalid(name, `${name} must be up to ${largestPage} texts`)
+  return items
+}
+
+function number(query: Query, name: string, fallback: number | null): number | null {
+  const value = query[name] ?? fallback
+  if (value === null || (typeof value === 'number' && Number.isFinite(value) && value >= 0)) return value
+  throw invalid(name, `${name} must be a number, 0 or more`)
+}
+
+/** What is known of jobs, as the provider tells of its tasks, and the list of models, as OpenAI does. */
+export function lookupRoutes({ store, links }: LookupRoutesDeps) {
+  const byId = async (id: string): Promise<(JobRecord | null)[]> =>
+    isJobId(id) ? [await store.job(id)] : store.jobsByProviderTask(id)
+
+  async function find(request: FastifyRequest, ids: readonly string[], traceIds: readonly string[]): Promise<JobRecord[]> {
+    const found = [
+      ...(await Promise.all(ids.map(byId))),
+      ...(await Promise.all(traceIds.map(id => store.jobsByTrace(id)))),
+    ].flat()
+    const caller = callerOf(request)
+    const visible = found.filter(job => job !== null && maySee(caller, job))
+    return [...new Map(visible.map(job => [job?.id, job])).values()].filter(job => job !== null)
+  }
+
+  async function list(request: FastifyRequest, query: Query): Promise<{ jobs: JobRecord[]; count: number }> {
+    const offset = number(query, 'offset', 0) ?? 0
+    const limit = Math.min(largestPage, Math.max(1, number(query, 'limit', defaultPage) ?? defaultPage))
+    const ids = texts(query, 'ids')
+    const traceIds = texts(query, 'trace_ids')
+    if (ids.length + traceIds.length > 0) {
+      const jobs = await find(request, ids, traceIds)
+      return { jobs: jobs.slice(offset, offset + limit), count: jobs.length }
+    }
+    const caller = callerOf(request)
+    const from = number(query, 'created_at_min', null)
+    const to = number(query, 'created_at_max', null)
+    const jobs = await store.jobs({
+      owner: caller.sees === 'all' ? null : caller.owner,
+      status: null,
+      model: null,
+      before: null,
+      createdFrom: from === null ? null : Math.floor(from * 1_000),
+      createdTo: to === null ? null : Math.ceil(to * 1_000),
+      limit: offset + limit,
+    })
+    const page = jobs.slice(offset)
+    return { jobs: page, count: page.length }
+  }
+
+  async function tasks(request: FastifyRequest) {
+    const query = await readQuery(request)
+    if (query['action'] === 'retrieve') {
+      const [job] = await find(request, texts(query, 'id'), texts(query, 'trace_id'))
+      return job === undefined ? {} : recordOf(job, links)
+    }
+    if (query['action'] !== 'retrieve_batch') throw invalid('action', 'action must be retrieve or retrieve_batch')
+    const { jobs, count } = await list(request, query)
+    return { items: jobs.map(job => recordOf(job, links)), count }
+  }
+
+  return async (app: FastifyInstance): Promise<void> => {
+    for (const path of ['/openai/tasks', '/v1/openai/tasks']) app.post(path, { config: { access: 'read' } }, tasks)
+    app.get('/v1/models', { config: { access: 'read' } }, async () => ({ object: 'list', data: models.map(modelView) }))
+  }
+}
+
+function modelView(model: (typeof models)[number]) {
+  const priced = model.size === 'checked'
+  return {
+    id: model.id,
+    object: 'model',
+    created: 0,
+    owned_by: 'xhuoapi',
+    max_images: model.maxImages,
+    takes: { urls: true, files: true, mask: model.takesMask, size: model.size !== 'ignored', n: true },
+    sizes: priced
+      ? sizePresets.map(({ size, ratio, resolution, multiplier }) => ({ size, ratio, resolution, multiplier }))
+      : null,
+    price: { credits: model.credits, multiplier: 1 },
+  }
+}
