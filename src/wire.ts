@@ -22,10 +22,12 @@ import { startFeed } from './steps/feed.ts'
 import { makeHeld } from './steps/held.ts'
 import { makeIngest } from './steps/ingest.ts'
 import { type NotifyStep, startNotify } from './steps/notify.ts'
+import { makePace } from './steps/pace.ts'
 import { makePictures } from './steps/pictures.ts'
 import { type PollStep, startPoll } from './steps/poll.ts'
 import { makeResultBodies } from './steps/result-body.ts'
 import { type RetentionStep, startRetention } from './steps/retention.ts'
+import { makeSmaller } from './steps/smaller.ts'
 import { type SubmitStep, startSubmit } from './steps/submit.ts'
 import { type SweepStep, startSweep } from './steps/sweep.ts'
 import { makeWatch } from './steps/watch.ts'
@@ -140,6 +142,8 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
   const app = await makeApp({
     feed,
     bodies,
+    pace: makePace(store, clock),
+    smaller: makeSmaller(disk),
     held: makeHeld({ ...shared, watch }),
     store,
     blobs: disk,
@@ -162,7 +166,13 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
       onResult: () => steps?.copy.wake(),
       onMalformed: () => steps?.poll?.wake(),
     }),
-    pictures: makePictures({ ...shared, fetcher, watch, maxImageBytes: config.maxImageBytes }),
+    pictures: makePictures({
+      ...shared,
+      fetcher,
+      watch,
+      maxImageBytes: config.maxImageBytes,
+      maxResultBytes: config.maxCallbackBytes,
+    }),
     requestLimits,
     limits: { maxImageBytes: config.maxImageBytes, maxRequestBytes: config.maxRequestBytes },
     maxCallbackBytes: config.maxCallbackBytes,

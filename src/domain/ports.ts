@@ -38,6 +38,11 @@ export interface Blobs {
   touchedAt(jobId: string): Promise<number>
   /** Gives another job the same finished file under the same name, durably. */
   link(fromJobId: string, name: string, toJobId: string): Promise<void>
+  /**
+   * Gives the path of a file made from another, next to it under its name and a suffix; makes it at its first use. It can be
+   * made again, so it need not be durable.
+   */
+  derive(jobId: string, name: string, suffix: string, make: (from: string, to: string) => Promise<void>): Promise<string>
   /** Absolute path of a file, for streaming it out. */
   pathOf(jobId: string, name: string): string
 }

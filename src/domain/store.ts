@@ -72,6 +72,8 @@ export interface JobStore {
   jobsByTrace(traceId: string): Promise<JobRecord[]>
   /** Held jobs of the same request whose answer was never given, newest first. */
   unanswered(a: { owner: string; fingerprint: string; createdAfter: number; limit: number }): Promise<string[]>
+  /** How long the newest succeeded jobs took, from submit to end. */
+  recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]>
   taskRef(taskId: number): Promise<TaskRef | null>
   callbacks(jobId: string): Promise<CallbackRecord[]>
   idempotencyKey(owner: string, key: string): Promise<IdempotencyRecord | null>

@@ -1,4 +1,4 @@
-import { billable, isFinal, type JobStatus } from './job.ts'
+import { billable, type JobStatus } from './job.ts'
 import { credits, priceMultiplier } from './models.ts'
 import type { ImageRecord, InputRecord, JobRecord, TaskRecord } from './records.ts'
 import type { ProviderError } from './result.ts'
@@ -158,8 +158,3 @@ export function jobView(job: JobRecord, links: Links) {
 }
 
 export type JobView = ReturnType<typeof jobView>
-
-/** Seconds after which asking again for a job makes sense; null where it is final. */
-export function retryAfterS(job: JobRecord): number | null {
-  return isFinal(job.status) ? null : 5
-}

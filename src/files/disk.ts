@@ -31,6 +31,20 @@ export async function openDisk(rootDir: string): Promise<Disk> {
     },
     removeJob: jobId => folders.remove(jobId),
     pathOf,
+    derive: async (jobId, name, suffix, make) => {
+      const from = pathOf(jobId, name)
+      const to = pathOf(jobId, `${name}.${suffix}`)
+      if (await isThere(to)) return to
+      const part = join(folders.pathOf(jobId), partName(`${name}-${randomSuffix()}`))
+      try {
+        await make(from, part)
+        await rename(part, to)
+      } catch (error) {
+        await rm(part, { force: true })
+        throw error
+      }
+      return to
+    },
     jobIds: () => listJobIds(root),
     files: async jobId => listFiles(folders.pathOf(jobId)),
     touchedAt: async jobId => newestTouch(folders.pathOf(jobId)),
@@ -48,6 +62,16 @@ export async function openDisk(rootDir: string): Promise<Disk> {
         throw error
       }
     },
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
   }
 }
 

@@ -44,9 +44,15 @@ export function followConnections(server: Server, clock: Clock): Connections {
   }
 }
 
+/** Calls back when the connection of an answer is over, be it already. */
+export function whenClosed(reply: FastifyReply, run: () => void): void {
+  if (reply.raw.destroyed || reply.raw.closed) run()
+  else reply.raw.once('close', run)
+}
+
 /** Fires when the client has gone, so that nothing waits for it. */
 export function clientGone(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
-  reply.raw.once('close', () => controller.abort())
+  whenClosed(reply, () => controller.abort())
   return controller.signal
 }

@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isDiskFull, ServiceError } from '../domain/errors.ts'
 import type { Log } from '../domain/ports.ts'
 
@@ -13,7 +13,7 @@ export function errorBody(error: ServiceError, requestId: string): ErrorBody {
 }
 
 /** What fastify and node say of a request, in our words. Their own texts are for developers of servers, not of clients. */
-function fromFastify(error: Error & Partial<Pick<FastifyError, 'code' | 'statusCode'>>): ServiceError | null {
+function fromFastify(error: Error & { code?: string; statusCode?: number }): ServiceError | null {
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_EMPTY_TYPE':

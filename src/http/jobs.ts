@@ -7,8 +7,9 @@ import type { Blobs, Clock } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
 import { checkRequest, type RequestLimits } from '../domain/request.ts'
 import type { JobStore } from '../domain/store.ts'
-import { jobError, jobView, type Links, retryAfterS, timestamp } from '../domain/view.ts'
+import { jobError, jobView, type Links, timestamp } from '../domain/view.ts'
 import type { Accept, Accepted } from '../steps/accept.ts'
+import type { Pace } from '../steps/pace.ts'
 import type { Watch } from '../steps/watch.ts'
 import { type Caller, callerOf, maySee } from './access.ts'
 import { ignoreBodies } from './bodies.ts'
@@ -23,6 +24,7 @@ export type JobRoutesDeps = {
   watch: Watch
   clock: Clock
   links: Links
+  pace: Pace
   limits: FieldLimits
   requestLimits: RequestLimits
   newId: (prefix: string) => string
@@ -86,12 +88,12 @@ function readPage(query: Query) {
 export function jobRoutes(deps: JobRoutesDeps) {
   const { store, blobs, accept, links } = deps
 
-  function answer(reply: FastifyReply, request: FastifyRequest, accepted: Accepted): FastifyReply {
+  async function answer(reply: FastifyReply, request: FastifyRequest, accepted: Accepted): Promise<FastifyReply> {
     const { job } = accepted
     if (accepted.replayed) void reply.header('idempotent-replayed', 'true')
     if (accepted.kind === 'job') {
       const view = jobView(job, links)
-      const again = retryAfterS(job)
+      const again = await deps.pace.retryAfterS(job)
       if (again !== null) void reply.header('retry-after', again)
       return reply.code(202).header('location', view.urls.self).send(view)
     }
@@ -101,10 +103,10 @@ export function jobRoutes(deps: JobRoutesDeps) {
   }
 
   /** Sends a job with its ETag, or 304 where the client has it already. */
-  function sendJob(reply: FastifyReply, request: FastifyRequest, job: JobRecord): FastifyReply {
+  async function sendJob(reply: FastifyReply, request: FastifyRequest, job: JobRecord): Promise<FastifyReply> {
     const body = JSON.stringify(jobView(job, links))
     const etag = `"${createHash('sha1').update(body).digest('base64url')}"`
-    const again = retryAfterS(job)
+    const again = await deps.pace.retryAfterS(job)
     if (again !== null) void reply.header('retry-after', again)
     void reply.header('etag', etag).header('cache-control', 'private, no-cache')
     if (

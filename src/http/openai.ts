@@ -10,6 +10,7 @@ import { type JobError, jobError, jobView, type Links } from '../domain/view.ts'
 import type { Accept, Accepted } from '../steps/accept.ts'
 import type { Held } from '../steps/held.ts'
 import { answeredImages, type ResultBodies } from '../steps/result-body.ts'
+import { clientGone, whenClosed } from './connections.ts'
 import { type FieldLimits, readFields } from './fields.ts'
 import { checkOpenAiRequest, type OpenAiRequest } from './openai-request.ts'
 import { headerOf, orderOf } from './order.ts'
@@ -74,19 +75,6 @@ function sendFailure(reply: FastifyReply, request: FastifyRequest, { status, err
   return reply.code(status).send({ error, request_id: request.id })
 }
 
-/** Calls back when the connection of an answer is over, be it already. */
-function whenClosed(reply: FastifyReply, run: () => void): void {
-  if (reply.raw.destroyed || reply.raw.closed) run()
-  else reply.raw.once('close', run)
-}
-
-/** Fires when the client has gone. */
-function goneSignal(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController()
-  whenClosed(reply, () => controller.abort())
-  return controller.signal
-}
-
 /** The routes that OpenAI's SDKs, and the provider's own pages, know. */
 export function openAiRoutes(deps: OpenAiRoutesDeps) {
   const { accept, held, bodies } = deps
@@ -126,7 +114,7 @@ export function openAiRoutes(deps: OpenAiRoutesDeps) {
     job: JobRecord,
     base64: boolean,
   ): Promise<FastifyReply> {
-    const ended = await held.wait(job, deps.clock.now() + answerWithinMs, goneSignal(reply))
+    const ended = await held.wait(job, deps.clock.now() + answerWithinMs, clientGone(reply))
     reply.raw.once('finish', () => void held.answered(ended))
     const failure = failureOfJob(ended, deps.links)
     if (failure !== null) return sendFailure(reply, request, failure)
@@ -151,7 +139,7 @@ export function openAiRoutes(deps: OpenAiRoutesDeps) {
     })
     raw.flushHeaders()
     const comments = setInterval(() => raw.write(':\n\n'), commentEveryMs)
-    const gone = goneSignal(reply)
+    const gone = clientGone(reply)
     try {
       const ended = await held.wait(job, deps.clock.now() + answerWithinMs, gone)
       clearInterval(comments)

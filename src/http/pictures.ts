@@ -1,18 +1,19 @@
 import send from '@fastify/send'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { ServiceError } from '../domain/errors.ts'
+import { invalid, ServiceError } from '../domain/errors.ts'
 import type { Blobs, Clock } from '../domain/ports.ts'
 import type { FileFacts, JobRecord } from '../domain/records.ts'
 import type { Signer } from '../domain/signer.ts'
 import type { JobStore } from '../domain/store.ts'
-import type { Pictures } from '../steps/pictures.ts'
+import type { PictureFile, Pictures } from '../steps/pictures.ts'
+import { type Smaller, smallerType, widths } from '../steps/smaller.ts'
 import { clientGone } from './connections.ts'
 import { errorBody } from './errors.ts'
 import { findJob } from './jobs.ts'
 
-export type PictureRoutesDeps = { store: JobStore; blobs: Blobs; pictures: Pictures; clock: Clock }
+export type PictureRoutesDeps = { store: JobStore; blobs: Blobs; pictures: Pictures; smaller: Smaller; clock: Clock }
 
-type ByIndex = { Params: { taskId: string; index: string }; Querystring: { exp?: unknown; sig?: unknown } }
+type ByIndex = { Params: { taskId: string; index: string }; Querystring: { exp?: unknown; sig?: unknown; width?: unknown } }
 
 /** Whether a request's own query opens its path: our signature over the path, and not yet past its time. */
 export function isSignedPicture(request: FastifyRequest, signer: Signer, now: number): boolean {
@@ -24,6 +25,22 @@ export function isSignedPicture(request: FastifyRequest, signer: Signer, now: nu
 function positionOf(text: string): number {
   if (!/^(0|[1-9]\d{0,3})$/.test(text)) throw new ServiceError('not_found', 'there is no such picture', { param: 'index' })
   return Number(text)
+}
+
+const pictureHeaders = {
+  'x-content-type-options': 'nosniff',
+  // Whatever the bytes are, they are no page of ours.
+  'content-security-policy': "default-src 'none'; sandbox",
+  'cross-origin-resource-policy': 'cross-origin',
+}
+
+/** The width that is asked for; null: the picture as it is. */
+function widthOf(query: ByIndex['Querystring']): number | null {
+  const { width } = query
+  if (width === undefined) return null
+  const given = widths.find(one => String(one) === width)
+  if (given === undefined) throw invalid('width', `width must be one of ${widths.join(', ')}`)
+  return given
 }
 
 /** Sends a file that never changes: whole, in part, or not at all where the client has it. */
@@ -39,10 +56,7 @@ async function sendPicture(
     etag,
     'cache-control': `${isPublic ? 'public' : 'private'}, max-age=31536000, immutable`,
     'content-type': file.contentType ?? 'application/octet-stream',
-    'x-content-type-options': 'nosniff',
-    // Whatever the bytes are, they are no page of ours.
-    'content-security-policy': "default-src 'none'; sandbox",
-    'cross-origin-resource-policy': 'cross-origin',
+    ...pictureHeaders,
   })
   const { headers } = request.raw
   const known = headers['if-none-match']
@@ -68,28 +82,48 @@ async function sendPicture(
   return reply.code(found.statusCode).headers(found.headers).send(found.stream)
 }
 
+type Seen = { job: JobRecord; isPublic: boolean }
+
 /** `/jobs/…/images/…` and `/jobs/…/inputs/…`. */
 export function pictureRoutes(deps: PictureRoutesDeps) {
   const { store, blobs, pictures } = deps
 
   /** By a signed URL the job is whoever's it is; the signature says that we showed it. */
-  async function jobFor(request: FastifyRequest<ByIndex>): Promise<{ job: JobRecord; isPublic: boolean }> {
+  async function jobFor(request: FastifyRequest<ByIndex>): Promise<Seen> {
     const caller = request.caller
     const isPublic = caller === null
     const job = await findJob(store, caller ?? { owner: '', sees: 'all' }, request.params.taskId)
     return { job, isPublic }
   }
 
+  /** Sends a picture, or its smaller copy, which is another file to caches. */
+  async function answer(
+    request: FastifyRequest<ByIndex>,
+    reply: FastifyReply,
+    seen: Seen,
+    file: PictureFile,
+  ): Promise<FastifyReply> {
+    const width = widthOf(request.query)
+    const path = width === null ? null : await deps.smaller.path(seen.job.id, file, width)
+    if (path === null) return sendPicture(request, reply, blobs.pathOf(seen.job.id, file.file), file, seen.isPublic)
+    const copy = { ...file, sha256: `${file.sha256}-w${width}`, sizeBytes: null, contentType: smallerType }
+    return sendPicture(request, reply, path, copy, seen.isPublic)
+  }
+
   return async (app: FastifyInstance): Promise<void> => {
     app.get<ByIndex>('/jobs/:taskId/images/:index', { config: { access: 'picture' } }, async (request, reply) => {
-      const { job, isPublic } = await jobFor(request)
-      const file = await pictures.image(job, positionOf(request.params.index), clientGone(reply))
-      return sendPicture(request, reply, blobs.pathOf(job.id, file.file), file, isPublic)
+      const seen = await jobFor(request)
+      const position = positionOf(request.params.index)
+      const file = await pictures.image(seen.job, position, clientGone(reply))
+      if (file !== null) return answer(request, reply, seen, file)
+      const { contentType, stream } = await pictures.passThrough(seen.job, position)
+      // Not to be cached: it has no hash yet, and the copy will have.
+      void reply.headers({ ...pictureHeaders, 'cache-control': 'no-store', 'content-type': contentType })
+      return reply.send(stream)
     })
     app.get<ByIndex>('/jobs/:taskId/inputs/:index', { config: { access: 'picture' } }, async (request, reply) => {
-      const { job, isPublic } = await jobFor(request)
-      const file = await pictures.input(job, positionOf(request.params.index))
-      return sendPicture(request, reply, blobs.pathOf(job.id, file.file), file, isPublic)
+      const seen = await jobFor(request)
+      return answer(request, reply, seen, await pictures.input(seen.job, positionOf(request.params.index)))
     })
   }
 }

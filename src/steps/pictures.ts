@@ -1,27 +1,39 @@
+import type { Readable } from 'node:stream'
 import { ServiceError } from '../domain/errors.ts'
 import type { Blobs, Clock } from '../domain/ports.ts'
 import type { FileFacts, JobRecord } from '../domain/records.ts'
 import type { JobStore } from '../domain/store.ts'
 import { FetchFailed } from '../net/failure.ts'
 import type { Fetcher } from '../net/fetch.ts'
+import { openThrough } from './pass-through.ts'
 import type { Watch } from './watch.ts'
 
-export type PicturesDeps = { store: JobStore; blobs: Blobs; fetcher: Fetcher; watch: Watch; clock: Clock; maxImageBytes: number }
+export type PicturesDeps = {
+  store: JobStore
+  blobs: Blobs
+  fetcher: Fetcher
+  watch: Watch
+  clock: Clock
+  maxImageBytes: number
+  maxResultBytes: number
+}
 
 /** What is known of a picture whose file is here. */
 export type PictureFile = FileFacts & { file: string }
 
 export type Pictures = {
   /**
-   * A result's picture; waits for its copy where that is still under way, until the signal fires.
-   * @throws ServiceError `not_found`, `unavailable`.
+   * A result's picture; waits a little for its copy where that is still under way, until the signal fires. null: it is not here.
+   * @throws ServiceError `not_found`.
    */
-  image(job: JobRecord, position: number, signal?: AbortSignal): Promise<PictureFile>
+  image(job: JobRecord, position: number, signal?: AbortSignal): Promise<PictureFile | null>
+  /** A result's picture straight from the provider, while it is not here. @throws ServiceError `not_found`, `unavailable`. */
+  passThrough(job: JobRecord, position: number): Promise<{ contentType: string; stream: Readable }>
   /** A picture that was sent in; one given as a URL is fetched at its first use, and kept. @throws ServiceError `not_found`, `bad_gateway`. */
   input(job: JobRecord, position: number): Promise<PictureFile>
 }
 
-const copyWaitMs = 30_000
+const copyWaitMs = 5_000
 const fetchTimeoutMs = 20_000
 
 function hasFile(facts: FileFacts | undefined): facts is PictureFile {
@@ -55,8 +67,18 @@ export function makePictures(deps: PicturesDeps): Pictures {
       if (imageOf(job) === undefined) throw notFound()
       const copied = await deps.watch.watch(job.id, one => hasFile(imageOf(one)), clock.now() + copyWaitMs, signal)
       const image = copied === null ? undefined : imageOf(copied)
-      if (hasFile(image)) return image
-      throw new ServiceError('unavailable', 'the picture could not be copied from the provider yet', { retryAfterS: 5 })
+      return hasFile(image) ? image : null
+    },
+    async passThrough(job, position) {
+      const url = job.images.find(image => image.position === position)?.providerUrl
+      if (url === null || url === undefined) throw notFound()
+      try {
+        return await openThrough(deps.fetcher, url, deps.maxResultBytes)
+      } catch (error) {
+        if (!(error instanceof FetchFailed)) throw error
+        const message = `the picture could not be copied from the provider yet: its URL ${error.reason}`
+        throw new ServiceError('unavailable', message, { retryAfterS: 5, cause: error })
+      }
     },
     async input(job, position) {
       const input = job.inputs.find(one => one.position === position)

@@ -20,6 +20,9 @@ export function makeReads(database: Database.Database) {
     select id from jobs
     where owner = @owner and fingerprint = @fingerprint and created_at > @createdAfter and answered_at is null
     order by id desc limit @limit`)
+  const durations = database.prepare<{ limit: number }, { model: string; size: string | null; durationMs: number }>(`
+    select model, json_extract(params, '$.size') as size, completed_at - submitted_at as durationMs from jobs
+    where completed_at is not null and status = 'succeeded' and submitted_at is not null order by completed_at desc limit @limit`)
   const taskById = database.prepare<{ id: number }, Pick<TaskRow, 'id' | 'job_id' | 'status' | 'charge'>>(
     'select id, job_id, status, charge from tasks where id = @id',
   )
@@ -47,6 +50,9 @@ export function makeReads(database: Database.Database) {
     },
     async unanswered(a: { owner: string; fingerprint: string; createdAfter: number; limit: number }): Promise<string[]> {
       return unanswered.all(a).map(row => row.id)
+    },
+    async recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]> {
+      return durations.all({ limit })
     },
     jobs: jobLister(database, assemble),
     async taskRef(id: number): Promise<TaskRef | null> {

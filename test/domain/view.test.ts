@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ImageRecord, JobRecord, TaskRecord } from '../../src/domain/records.ts'
-import { jobError, jobView, type Links, retryAfterS, timestamp } from '../../src/domain/view.ts'
+import { jobError, jobView, type Links, timestamp } from '../../src/domain/view.ts'
 import { apiError, newTask } from './tasks.ts'
 
 const base = 'https://darkroom.example.com'
@@ -296,10 +296,4 @@ test('times are RFC 3339 in UTC', () => {
   expect(timestamp(0)).toBe('1970-01-01T00:00:00.000Z')
   expect(timestamp(1_777_048_863_007)).toBe('2026-04-24T16:41:03.007Z')
   expect(timestamp(null)).toBeNull()
-})
-
-test('asking again makes sense until a job is final', () => {
-  expect(retryAfterS(job())).toBe(5)
-  expect(retryAfterS(job({ status: 'processing' }))).toBe(5)
-  for (const status of ['succeeded', 'failed', 'canceled', 'expired'] as const) expect(retryAfterS(job({ status }))).toBeNull()
 })

@@ -127,7 +127,7 @@ test('what cannot be read is a 400, is noted, and loses nothing that comes after
   expect((await jobNow(service, job)).status).toBe('succeeded')
 })
 
-test('a callback that breaks off is no error of ours, leaves no file, and may come again', async () => {
+test('a callback that breaks off is no error of ours, is noted, leaves no file, and may come again', async () => {
   const service = await startTestService()
   const { job, path } = await openJob(service)
   const body = JSON.stringify({ data: [{ b64_json: (await pictureOfSize(900_000)).toString('base64') }] })
@@ -136,9 +136,10 @@ test('a callback that breaks off is no error of ours, leaves no file, and may co
   await until(async () => (await storedFiles(service)).length === 3)
   line.socket.destroy()
   await until(async () => (await storedFiles(service)).length === 2)
-  expect(service.log.lines.filter(one => one.event === 'request.failed')).toEqual([])
   expect(await (await send(service, path, body)).json()).toEqual({ received: true, outcome: 'applied' })
   expect((await jobNow(service, job)).result?.data).toMatchObject([{ bytes: 900_000 }])
+  expect((await noted(service, job)).map(row => row.outcome)).toEqual(['malformed', 'applied'])
+  expect(service.log.lines.filter(one => one.event === 'request.failed')).toEqual([])
 })
 
 test('no token stands in the log', async () => {

@@ -1,0 +1,54 @@
+import type { Blobs } from '../domain/ports.ts'
+import type { PictureFile } from './pictures.ts'
+
+export const widths: readonly number[] = [160, 320, 640, 1_280]
+
+export type Smaller = {
+  /** A picture in a smaller width, kept for the next time; null where it is no wider, or no picture that can be read. */
+  path(jobId: string, file: PictureFile, width: number): Promise<string | null>
+}
+
+export const smallerType = 'image/webp'
+const madeAtOnce = 2
+/** A decoded picture takes four bytes a pixel; the largest that any model makes has 8.3 million. */
+const maxInputPixels = 50_000_000
+
+/** Runs so many at once; the others wait in line. */
+function makeGate(places: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let free = places
+  const waiting: (() => void)[] = []
+  return async work => {
+    if (free > 0) free -= 1
+    else await new Promise<void>(resolve => waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) free += 1
+      else next()
+    }
+  }
+}
+
+export function makeSmaller(blobs: Blobs): Smaller {
+  const gate = makeGate(madeAtOnce)
+  /** A page that shows a picture twice has it made once. */
+  const underWay = new Map<string, Promise<string>>()
+
+  async function shrink(from: string, to: string, width: number): Promise<void> {
+    // Loaded at its first use: a service that is never asked for one does without its memory.
+    const { default: sharp } = await import('sharp')
+    await sharp(from, { limitInputPixels: maxInputPixels }).autoOrient().resize({ width }).webp({ quality: 82 }).toFile(to)
+  }
+
+  return {
+    async path(jobId, file, width) {
+      if (file.width === null || file.width <= width) return null
+      const key = `${jobId}/${file.file}/${width}`
+      const make = (from: string, to: string): Promise<void> => gate(() => shrink(from, to, width))
+      const running = underWay.get(key) ?? blobs.derive(jobId, file.file, `w${width}`, make).finally(() => underWay.delete(key))
+      underWay.set(key, running)
+      return running
+    },
+  }
+}
