@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import OpenAI, { toFile } from 'openai'
+import { AuthenticationError, InternalServerError, OpenAI, PermissionDeniedError, toFile } from 'openai'
 import { expect, onTestFinished, test } from 'vitest'
 import type { JobView } from '../src/domain/view.ts'
 import { testFolder } from './support/folder.ts'
@@ -73,17 +73,17 @@ test('the provider’s own JSON, with URLs or data: URLs, is answered on every p
 test('errors arrive as the SDK’s own classes, and what a retry cannot mend is not tried again', async () => {
   const service = await startTestService({ API_KEYS: 'web:web-secret' })
   await expect(client(service, { apiKey: 'wrong' }).images.edit({ prompt: 'dark', image: await png() })).rejects.toBeInstanceOf(
-    OpenAI.AuthenticationError,
+    AuthenticationError,
   )
   await expect(client(service).images.edit({ prompt: '', image: await png() })).rejects.toMatchObject({
     status: 400,
     param: 'prompt',
   })
   await expect(client(service).images.edit({ prompt: 'fault:moderation', image: await png() })).rejects.toBeInstanceOf(
-    OpenAI.PermissionDeniedError,
+    PermissionDeniedError,
   )
   const failed = client(service).images.edit({ prompt: 'fault:bad_key', image: await png() })
-  await expect(failed).rejects.toBeInstanceOf(OpenAI.InternalServerError)
+  await expect(failed).rejects.toBeInstanceOf(InternalServerError)
   // The refusal paused submitting; the SDK was told not to ask again.
   expect(service.sandbox?.submits.filter(one => one.prompt === 'fault:bad_key')).toHaveLength(1)
   expect(charges(service)).toBe(0)

@@ -14,7 +14,7 @@ export function errorBody(error: ServiceError, requestId: string): ErrorBody {
 
 /** What fastify and node say of a request, in our words. Their own texts are for developers of servers, not of clients. */
 function fromFastify(error: Error & { code?: string; statusCode?: number }): ServiceError | null {
-  switch (error.code) {
+  switch (error.code ?? '') {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_EMPTY_TYPE':
       return new ServiceError('unsupported_media_type', 'send the request as application/json or multipart/form-data', {

@@ -74,8 +74,8 @@ function jobLister(database: Database.Database, assemble: (row: JobRow) => JobRe
       filter.status === null ? null : 'status = @status',
       filter.model === null ? null : 'model = @model',
       filter.before === null ? null : 'id < @before',
-      filter.createdFrom == null ? null : 'created_at >= @createdFrom',
-      filter.createdTo == null ? null : 'created_at <= @createdTo',
+      (filter.createdFrom ?? null) === null ? null : 'created_at >= @createdFrom',
+      (filter.createdTo ?? null) === null ? null : 'created_at <= @createdTo',
     ].filter(condition => condition !== null)
     const where = wanted.length === 0 ? '' : `where ${wanted.join(' and ')}`
     const sql = `select * from jobs ${where} order by id desc limit @limit`

@@ -151,7 +151,8 @@ function claiming(database: Database.Database, move: TaskMove) {
         const task = next.get({ now: a.now })
         if (task === undefined) break
         takeTurn.run({ owner: task.owner })
-        const moved = move(task.id, { type: 'claimed' }, a.now, { claim: { by: a.by, until: a.until } })
+        // Where it ends before its outcome is known (canceled, say, and then a crash), it is looked for when the claim is over.
+        const moved = move(task.id, { type: 'claimed' }, a.now, { claim: { by: a.by, until: a.until }, pollAt: a.until })
         if (moved === null) break
         claimed.push({ taskId: task.id, jobId: moved.before.jobId, attempts: moved.before.attempts + 1 })
       }

@@ -105,14 +105,14 @@ export async function startProvider(hooks: ProviderHooks = {}): Promise<Provider
   function showRecords(body: string, response: ServerResponse): void {
     // What the service asks is known here.
     const { ids, offset = 0, limit = 100 } = JSON.parse(body) as { ids?: string[]; offset?: number; limit?: number }
-    const asked = ids === undefined ? submits : submits.filter(submit => ids.includes(submit.taskId))
-    const items = asked.slice(offset, offset + limit).map(submit => {
+    const wanted = ids === undefined ? submits : submits.filter(submit => ids.includes(submit.taskId))
+    const items = wanted.slice(offset, offset + limit).map(submit => {
       const result = provider.hooks.result?.(submit) ?? null
       const { taskId: id, callbackUrl: callback_url } = submit
       return { id, request: { callback_url }, response: result, finished_at: result === null ? null : 1_777_000_000 }
     })
     response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify({ items, count: asked.length }))
+    response.end(JSON.stringify({ items, count: wanted.length }))
   }
 
   const server = createServer((incoming, response) => {

@@ -14,7 +14,7 @@ function synced(path: string): string {
   return /\/jobs\/[^/]+$/.test(path) ? 'D' : ''
 }
 
-/** For each answer 200, in order, the syncs that had ended between the one before it and the moment when it was sent. */
+/** For each callback's answer 200, in order, the syncs that had ended between the one before it and the moment when it was sent. */
 function syncsBeforeAnswers(lines: readonly string[]): string[] {
   const answers: string[] = []
   const begun = new Map<string, string>()
@@ -26,7 +26,7 @@ function syncsBeforeAnswers(lines: readonly string[]): string[] {
     if (path !== undefined && ending === ' <unfinished') begun.set(thread, synced(path))
     else if (path !== undefined) since += synced(path)
     if (/sync resumed>.* = 0/.test(line)) since += begun.get(thread) ?? ''
-    if (!line.includes('"HTTP/1.1 200 OK')) continue
+    if (!/"HTTP\/1\.1 200 OK.*received/.test(line)) continue
     answers.push(since)
     since = ''
   }
@@ -49,7 +49,7 @@ test('each callback is on the disk before it is answered, also where the write-a
 
   const trace = async (service: ServiceProcess): Promise<Tracer> => {
     const calls = 'trace=fsync,fdatasync,write,writev'
-    return attach([service.child.pid ?? 0], ['-f', '-y', '-s', '16', '-e', calls])
+    return attach([service.child.pid ?? 0], ['-f', '-y', '-s', '1024', '-e', calls])
   }
   const first = await startProcess(settings)
   const posting = Array.from({ length: 2 * results }, async (_, index) => {

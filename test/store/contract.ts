@@ -184,6 +184,13 @@ export function storeContract(open: () => Promise<JobStore>): void {
     expect(await store.duePolls(1_000_500, 10)).toMatchObject([{ jobId, providerTaskId: null }])
   })
 
+  test('a task that ends while it is being submitted is looked for, whatever becomes of the process', async () => {
+    const store = await open()
+    const { jobId } = await claimed(store)
+    await store.cancelJob({ jobId, now: 1_000_050 })
+    expect(await store.duePolls(claim.until, 10)).toMatchObject([{ jobId, status: 'canceled' }])
+  })
+
   test('an idempotency key is held by one job, whoever races', async () => {
     const store = await open()
     const jobs = Array.from({ length: 8 }, () => newJob({ owner: 'web', idempotency: { key: 'k', expiresBefore: 0 } }))
