@@ -36,7 +36,7 @@ function greet(service: Service, config: Config): void {
   const key = config.apiKeys.length === 0 ? '' : " -H 'authorization: Bearer YOUR_API_KEY'"
   const body = `{"prompt": "dark mode", "image": "data:image/png;base64,${tinyPicture}"}`
   console.error(`
-darkroom listens at ${service.baseUrl()}, on its own sandbox provider: nothing is charged, no key is needed.
+darkroom listens at ${service.baseUrl()}, on its own sandbox provider: nothing is charged.
 Its data lies in ${service.dataDir}. Try:
 
   curl -s ${service.baseUrl()}/jobs${key} -H 'content-type: application/json' -d '${body}'
@@ -56,29 +56,41 @@ function warnOf(config: Config, log: pino.Logger): void {
 /** Runs the service until it is told to stop. */
 export async function run(): Promise<void> {
   const config = configOrExit()
-  const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime })
+  // Prompts and pictures are nobody else's on this machine.
+  process.umask(0o077)
+  // Written as fast as the reader takes them: no request waits for its line.
+  const output = pino.destination({ dest: 1, sync: false })
+  const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output)
   let service: Service | null = null
   let stopping = false
 
+  const exit: (code: number) => never = code => {
+    try {
+      output.flushSync()
+    } catch {
+      // Nobody reads any more.
+    }
+    process.exit(code)
+  }
   const stop = async (reason: string, exitCode: number, withinMs = closeWithinMs): Promise<void> => {
     if (stopping) return
     stopping = true
     log.info({ reason }, 'service.stopping')
-    setTimeout(() => process.exit(exitCode), withinMs).unref()
+    setTimeout(() => exit(exitCode), withinMs).unref()
     try {
       await service?.close(withinMs)
       log.info({}, 'service.stopped')
     } catch (error) {
       log.error({ err: error }, 'service.close_failed')
     }
-    process.exit(exitCode)
+    exit(exitCode)
   }
   process.on('SIGTERM', () => void stop('SIGTERM', 0))
   process.on('SIGINT', () => void stop('SIGINT', 0))
   // What nobody caught leaves a state that nobody knows: the rows are safe, so a fresh process is the surest way on.
   process.on('uncaughtException', error => {
     log.fatal({ err: error }, 'service.crashed')
-    process.exit(1)
+    exit(1)
   })
 
   try {
@@ -95,7 +107,7 @@ export async function run(): Promise<void> {
     })
   } catch (error) {
     log.fatal({ err: error }, 'service.cannot_start')
-    process.exit(1)
+    exit(1)
   }
   warnOf(config, log)
   log.info({ url: service.baseUrl(), provider: config.provider, data: service.dataDir }, 'service.ready')

@@ -11,6 +11,7 @@ import { openDisk } from './files/disk.ts'
 import { loadSecret } from './files/secret.ts'
 import { makeApp } from './http/app.ts'
 import { makeLinks } from './http/links.ts'
+import { makeRenderer } from './http/rendered.ts'
 import { createFetcher } from './net/fetch.ts'
 import { checkUrl } from './net/guard.ts'
 import { reachProblem } from './net/reach.ts'
@@ -111,9 +112,11 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
   const fetcher = createFetcher({ allowPrivate: config.fetchAllowPrivate, allowedOrigins: sandbox === null ? [] : [sandbox.url] })
   const watch = makeWatch(store, clock)
 
-  const port = (): number => portOf(app, config.port)
-  const baseUrl = (): string => config.publicUrl ?? localUrl(config, port(), 'localhost')
-  const callbackBase = (): string | null => config.publicUrl ?? (sandbox === null ? null : localUrl(config, port(), '127.0.0.1'))
+  // Port 0 is another one once we listen; before, and for every other port, it is the one that was set.
+  let boundPort = config.port
+  const baseUrl = (): string => config.publicUrl ?? localUrl(config, boundPort, 'localhost')
+  const callbackBase = (): string | null =>
+    config.publicUrl ?? (sandbox === null ? null : localUrl(config, boundPort, '127.0.0.1'))
   const callbackUrl = (taskId: number): string | null => {
     const base = callbackBase()
     return base === null ? null : `${base}/callbacks/${signer.callbackToken(taskId)}`
@@ -138,12 +141,14 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
   }
   const links = makeLinks(baseUrl, signer, () => clock.now())
   const bodies = makeResultBodies(disk, links)
+  const renderer = makeRenderer(store, links, clock)
   const feed = await startFeed({ ...shared, links })
   const app = await makeApp({
     feed,
     bodies,
+    renderer,
     pace: makePace(store, clock),
-    smaller: makeSmaller(disk),
+    smaller: makeSmaller(shared),
     held: makeHeld({ ...shared, watch }),
     store,
     blobs: disk,
@@ -195,6 +200,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
   const recovered = await store.recoverClaims({ by: '', now, pollAt: config.providerTasksPath === '' ? null : now })
   if (recovered > 0) log.warn({ tasks: recovered }, 'submits.interrupted')
   await app.listen({ host: config.host, port: config.port })
+  boundPort = portOf(app, config.port)
 
   const copy = startCopy({ ...shared, fetcher, maxBytes: config.maxCallbackBytes })
   const onResult = (): void => copy.wake()
@@ -233,6 +239,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
     const deadline = AbortSignal.timeout(Math.max(1, withinMs - 1_000))
     watch.close()
     await feed.close()
+    renderer.close()
     await Promise.all([
       closeApp(app, deadline),
       submit.close(deadline),

@@ -31,7 +31,6 @@ create table jobs (
 
 create index jobs_by_owner on jobs (owner, id);
 create index jobs_by_owner_status on jobs (owner, status, id);
-create index jobs_by_status on jobs (status, id);
 create index jobs_by_fingerprint on jobs (owner, fingerprint, id);
 create index jobs_by_completed on jobs (completed_at) where completed_at is not null;
 
@@ -159,7 +158,6 @@ create table events (
 ) strict;
 
 create index events_by_job on events (job_id, id);
-create index events_by_owner on events (owner, id);
 
 -- The outbox: what we are to POST, written together with what it tells of.
 create table deliveries (

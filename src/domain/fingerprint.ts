@@ -10,7 +10,9 @@ export function fingerprint(request: JobRequest): string {
   const { edit } = request
   const inputs = edit.inputs.map(input => [input.role, input.url ?? input.file?.sha256])
   const ownFields = [request.metadata, request.webhookUrl, request.webhookEvents.toSorted(), request.timeoutS]
-  const whole = [edit.model, edit.prompt, inputs, asText(edit.params), edit.n, asText(ownFields)]
+  // Only where there is one: what other requests are known by stays as it was.
+  const callback = request.clientCallback === undefined ? [] : [request.clientCallback.url, request.clientCallback.base64]
+  const whole = [edit.model, edit.prompt, inputs, asText(edit.params), edit.n, asText(ownFields), ...callback]
   return createHash('sha256').update(JSON.stringify(whole)).digest('hex')
 }
 

@@ -62,6 +62,9 @@ export function deliveryRetryAt(attempts: number, retryAfterMs: number | null, n
   return Math.round(now + Math.max(wait * (0.8 + 0.4 * chance), Math.min(retryAfterMs ?? 0, 2 * wait)))
 }
 
+/** Longer than any attempt takes: what is not settled after it was lost with its process, and is sent again. */
+export const deliveryLeaseMs = 120_000
+
 /** Retry-After in either of its forms, as milliseconds from now; null where there is none. */
 export function parseRetryAfter(header: unknown, now: number): number | null {
   if (typeof header !== 'string') return null

@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 /**
  * All that is derived from the one secret. The newest secret signs, older ones still verify, so that it can be changed while
@@ -33,13 +33,13 @@ function same(a: string, b: string): boolean {
  * @param secrets newest first, at least one.
  */
 export function makeSigner(secrets: readonly string[]): Signer {
-  const keys = (purpose: string): Buffer[] => secrets.map(secret => derive(secret, purpose))
+  const keys = (purpose: string): KeyObject[] => secrets.map(secret => createSecretKey(derive(secret, purpose)))
   const callbackKeys = keys('callback token')
   const urlKeys = keys('signed url')
   const [callbackKey] = callbackKeys
   const [urlKey] = urlKeys
   if (callbackKey === undefined || urlKey === undefined) throw new TypeError('at least one secret is needed')
-  const mac = (key: Buffer, text: string): string => createHmac('sha256', key).update(text).digest('base64url')
+  const mac = (key: KeyObject, text: string): string => createHmac('sha256', key).update(text).digest('base64url')
 
   return {
     callbackToken(taskId) {

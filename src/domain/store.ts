@@ -26,6 +26,8 @@ export type JobFilter = {
   /** Only jobs created in this time, both ends included. */
   createdFrom?: number | null
   createdTo?: number | null
+  /** So many are passed over. */
+  offset?: number
   limit: number
 }
 
@@ -68,6 +70,8 @@ export interface JobStore {
   jobsByProviderTask(providerTaskId: string): Promise<JobRecord[]>
   /** Newest first. */
   jobs(filter: JobFilter): Promise<JobRecord[]>
+  /** How many a filter matches, whatever its offset and limit. */
+  countJobs(filter: JobFilter): Promise<number>
   /** The jobs that have a task of this trace at the provider. */
   jobsByTrace(traceId: string): Promise<JobRecord[]>
   /** Held jobs of the same request whose answer was never given, newest first. */

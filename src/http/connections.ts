@@ -56,3 +56,27 @@ export function clientGone(reply: FastifyReply): AbortSignal {
   whenClosed(reply, () => controller.abort())
   return controller.signal
 }
+
+/** So long after an answer left us its client may still be reading it from the network's buffers. */
+const arrivalMs = 5_000
+
+/**
+ * Whether an answer that has left us came to its client: false where the connection is reset before anything else is heard on
+ * it, as it is by a client that gives up with part of the answer unread.
+ */
+export function whenArrived(response: ServerResponse, clock: Clock): Promise<boolean> {
+  const { socket } = response.req
+  const heardBytes = socket.bytesRead
+  return new Promise(resolve => {
+    const settle = (arrived: boolean): void => {
+      cancel()
+      socket.off('close', onClose)
+      // A client that has asked for something else since has read this.
+      resolve(arrived || socket.bytesRead > heardBytes)
+    }
+    const onClose = (hadError: boolean): void => settle(!hadError)
+    const cancel = clock.after(arrivalMs, () => settle(true))
+    if (socket.destroyed) return settle(socket.errored === null)
+    socket.once('close', onClose)
+  })
+}

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { ServiceError } from '../domain/errors.ts'
+import { invalid, ServiceError } from '../domain/errors.ts'
 import type { Clock } from '../domain/ports.ts'
 import type { DeliveryRecord } from '../domain/records.ts'
 import type { JobStore } from '../domain/store.ts'
@@ -43,8 +43,12 @@ export function deliveryRoutes({ store, clock }: DeliveryRoutesDeps) {
         async (request, reply) => {
           const job = await findJob(store, callerOf(request), request.params.taskId)
           const { id } = request.query
-          const again = await store.redeliver({ jobId: job.id, id: typeof id === 'string' ? id : null, now: clock.now() })
-          if (again === 0) throw new ServiceError('conflict', 'there is nothing to send again: no delivery of this job is over')
+          if (Array.isArray(id)) throw invalid('id', 'name one delivery, or none for all of the job')
+          if (id !== undefined && !(await store.deliveries(job.id)).some(delivery => delivery.id === id))
+            throw new ServiceError('not_found', 'this job has no such delivery', { param: 'id' })
+          const again = await store.redeliver({ jobId: job.id, id: id ?? null, now: clock.now() })
+          if (again === 0)
+            throw new ServiceError('conflict', 'there is nothing to send again: what there is of this job is being sent just now')
           return reply.code(202).send(await list(job.id))
         },
       )

@@ -1,11 +1,15 @@
+import type { ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { invalid, ServiceError } from '../domain/errors.ts'
+import type { Log } from '../domain/ports.ts'
 import type { JobStore } from '../domain/store.ts'
 import type { Feed, Reader, Topic } from '../steps/feed.ts'
 import { callerOf } from './access.ts'
+import { whenClosed } from './connections.ts'
 import { findJob } from './jobs.ts'
 
-export type EventRoutesDeps = { store: JobStore; feed: Feed; isClosing: () => boolean }
+export type EventRoutesDeps = { store: JobStore; feed: Feed; log: Log; isClosing: () => boolean }
 
 /** A reader that has so much unread is dropped: it comes back with Last-Event-ID, and has missed nothing. */
 const maxUnreadBytes = 2 ** 20
@@ -18,18 +22,25 @@ function lastEventId(request: FastifyRequest): number | null {
   return Number(given)
 }
 
-/** Begins the stream; from here on the connection is ours and not fastify's. */
-function openStream(request: FastifyRequest, reply: FastifyReply): Reader {
+const streamHeaders = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  // For nginx: pass each event on at once.
+  'x-accel-buffering': 'no',
+} as const
+
+/** Begins a stream of events at once; from here on the connection is ours and not fastify's. */
+export function beginStream(reply: FastifyReply): ServerResponse {
   reply.hijack()
   const { raw } = reply
-  raw.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache, no-transform',
-    // For nginx: pass each event on at once.
-    'x-accel-buffering': 'no',
-    'x-request-id': request.id,
-  })
+  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value)
+  raw.writeHead(200, streamHeaders)
   raw.flushHeaders()
+  return raw
+}
+
+function openStream(reply: FastifyReply): Reader {
+  const raw = beginStream(reply)
   return {
     send(text) {
       if (raw.destroyed || raw.writableLength > maxUnreadBytes) {
@@ -39,6 +50,18 @@ function openStream(request: FastifyRequest, reply: FastifyReply): Reader {
       raw.write(text)
       return true
     },
+    async drained() {
+      // At once as well: whoever reads fast keeps nobody else waiting.
+      await setImmediate()
+      if (!raw.writableNeedDrain || raw.destroyed) return
+      await new Promise<void>(resolve => {
+        const done = (): void => {
+          raw.off('drain', done).off('close', done)
+          resolve()
+        }
+        raw.on('drain', done).on('close', done)
+      })
+    },
     end: () => raw.end(),
   }
 }
@@ -46,10 +69,16 @@ function openStream(request: FastifyRequest, reply: FastifyReply): Reader {
 export function eventRoutes(deps: EventRoutesDeps) {
   async function stream(topic: Topic, after: number | null, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (deps.isClosing()) throw new ServiceError('unavailable', 'the service is stopping', { retryAfterS: 5 })
-    const reader = openStream(request, reply)
-    const stop = await deps.feed.follow(topic, after, reader)
-    if (reply.raw.destroyed) stop()
-    else reply.raw.once('close', stop)
+    const reader = openStream(reply)
+    // Nothing follows the headers that HEAD asks for.
+    if (request.method === 'HEAD') return reader.end()
+    try {
+      const stop = await deps.feed.follow(topic, after, reader)
+      whenClosed(reply, stop)
+    } catch (error) {
+      reply.raw.destroy()
+      deps.log.error({ err: error, request_id: request.id }, 'stream.broke')
+    }
   }
 
   return async (app: FastifyInstance): Promise<void> => {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { invalid, ServiceError } from '../domain/errors.ts'
 import { isJobId } from '../domain/ids.ts'
@@ -16,6 +15,7 @@ import { ignoreBodies } from './bodies.ts'
 import { clientGone } from './connections.ts'
 import { type FieldLimits, readFields } from './fields.ts'
 import { headerOf, orderOf } from './order.ts'
+import { type Rendered, type Renderer } from './rendered.ts'
 
 export type JobRoutesDeps = {
   store: JobStore
@@ -24,6 +24,7 @@ export type JobRoutesDeps = {
   watch: Watch
   clock: Clock
   links: Links
+  renderer: Renderer
   pace: Pace
   limits: FieldLimits
   requestLimits: RequestLimits
@@ -103,9 +104,7 @@ export function jobRoutes(deps: JobRoutesDeps) {
   }
 
   /** Sends a job with its ETag, or 304 where the client has it already. */
-  async function sendJob(reply: FastifyReply, request: FastifyRequest, job: JobRecord): Promise<FastifyReply> {
-    const body = JSON.stringify(jobView(job, links))
-    const etag = `"${createHash('sha1').update(body).digest('base64url')}"`
+  async function sendJob(reply: FastifyReply, request: FastifyRequest, { job, body, etag }: Rendered): Promise<FastifyReply> {
     const again = await deps.pace.retryAfterS(job)
     if (again !== null) void reply.header('retry-after', again)
     void reply.header('etag', etag).header('cache-control', 'private, no-cache')
@@ -116,6 +115,14 @@ export function jobRoutes(deps: JobRoutesDeps) {
     )
       return reply.code(304).send()
     return reply.type('application/json; charset=utf-8').send(body)
+  }
+
+  /** A job as it is sent, by our id or by that of any of its tasks. */
+  async function findRendered(caller: Caller, name: string): Promise<Rendered> {
+    if (!isJobId(name)) return deps.renderer.render(await findJob(store, caller, name))
+    const rendered = await deps.renderer.read(name)
+    if (rendered === null || !maySee(caller, rendered.job)) throw noSuchJob()
+    return rendered
   }
 
   /** What is done to a job takes no body, whatever a client sends along. */
@@ -158,13 +165,14 @@ export function jobRoutes(deps: JobRoutesDeps) {
 
     app.get<ById>('/jobs/:taskId', { config: { access: 'read' } }, async (request, reply) => {
       const waitS = waitOf(request)
-      const job = await findJob(store, callerOf(request), request.params.taskId)
-      if (waitS === null || waitS === 0 || isFinal(job.status)) return sendJob(reply, request, job)
+      const shown = await findRendered(callerOf(request), request.params.taskId)
+      const { job } = shown
+      if (waitS === null || waitS === 0 || isFinal(job.status)) return sendJob(reply, request, shown)
       if (single(request.query, 'wait') === null) void reply.header('preference-applied', `wait=${waitS}`)
       const deadlineAt = deps.clock.now() + waitS * 1_000
       const ended = await deps.watch.watch(job.id, one => isFinal(one.status), deadlineAt, clientGone(reply))
       if (ended === null) throw noSuchJob()
-      return sendJob(reply, request, ended)
+      return sendJob(reply, request, deps.renderer.render(ended))
     })
 
     app.get<{ Querystring: Query }>('/jobs', { config: { access: 'read' } }, async request => {

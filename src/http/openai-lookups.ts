@@ -78,6 +78,12 @@ function number(query: Query, name: string, fallback: number | null): number | n
   throw invalid(name, `${name} must be a number, 0 or more`)
 }
 
+function whole(query: Query, name: string, fallback: number): number {
+  const value = number(query, name, fallback) ?? fallback
+  if (Number.isSafeInteger(value)) return value
+  throw invalid(name, `${name} must be a whole number`)
+}
+
 /** What is known of jobs, as the provider tells of its tasks, and the list of models, as OpenAI does. */
 export function lookupRoutes({ store, links }: LookupRoutesDeps) {
   const byId = async (id: string): Promise<(JobRecord | null)[]> =>
@@ -93,9 +99,10 @@ export function lookupRoutes({ store, links }: LookupRoutesDeps) {
     return [...new Map(visible.map(job => [job?.id, job])).values()].filter(job => job !== null)
   }
 
+  /** `count`: all that match, of which the page is a part. */
   async function list(request: FastifyRequest, query: Query): Promise<{ jobs: JobRecord[]; count: number }> {
-    const offset = number(query, 'offset', 0) ?? 0
-    const limit = Math.min(largestPage, Math.max(1, number(query, 'limit', defaultPage) ?? defaultPage))
+    const offset = whole(query, 'offset', 0)
+    const limit = Math.min(largestPage, Math.max(1, whole(query, 'limit', defaultPage)))
     const ids = texts(query, 'ids')
     const traceIds = texts(query, 'trace_ids')
     if (ids.length + traceIds.length > 0) {
@@ -105,17 +112,17 @@ export function lookupRoutes({ store, links }: LookupRoutesDeps) {
     const caller = callerOf(request)
     const from = number(query, 'created_at_min', null)
     const to = number(query, 'created_at_max', null)
-    const jobs = await store.jobs({
+    const filter = {
       owner: caller.sees === 'all' ? null : caller.owner,
       status: null,
       model: null,
       before: null,
       createdFrom: from === null ? null : Math.floor(from * 1_000),
       createdTo: to === null ? null : Math.ceil(to * 1_000),
-      limit: offset + limit,
-    })
-    const page = jobs.slice(offset)
-    return { jobs: page, count: page.length }
+      offset,
+      limit,
+    }
+    return { jobs: await store.jobs(filter), count: await store.countJobs(filter) }
   }
 
   async function tasks(request: FastifyRequest) {

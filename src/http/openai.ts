@@ -1,16 +1,18 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, statusOfCode } from '../domain/errors.ts'
-import { isFinal } from '../domain/job.ts'
-import type { Blobs, Clock } from '../domain/ports.ts'
+import { type ErrorCode, ServiceError, statusOfCode } from '../domain/errors.ts'
+import { billable, isFinal } from '../domain/job.ts'
+import type { Blobs, Clock, Log } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { RequestLimits } from '../domain/request.ts'
 import { type JobError, jobError, jobView, type Links } from '../domain/view.ts'
-import type { Accept, Accepted } from '../steps/accept.ts'
+import type { Accept, Accepted, Order } from '../steps/accept.ts'
 import type { Held } from '../steps/held.ts'
 import { answeredImages, type ResultBodies } from '../steps/result-body.ts'
-import { clientGone, whenClosed } from './connections.ts'
+import { clientGone, whenArrived, whenClosed } from './connections.ts'
+import { errorBody } from './errors.ts'
+import { beginStream } from './events.ts'
 import { type FieldLimits, readFields } from './fields.ts'
 import { checkOpenAiRequest, type OpenAiRequest } from './openai-request.ts'
 import { headerOf, orderOf } from './order.ts'
@@ -21,6 +23,7 @@ export type OpenAiRoutesDeps = {
   held: Held
   bodies: ResultBodies
   clock: Clock
+  log: Log
   links: Links
   limits: FieldLimits
   requestLimits: RequestLimits
@@ -54,14 +57,17 @@ function failureOf(
 /** Why a job is answered with an error; null where there are pictures. */
 function failureOfJob(job: JobRecord, links: Links): Failure | null {
   if (!isFinal(job.status)) {
-    const message = `the pictures are not there yet; the job goes on: GET /jobs/${job.id}, or ask again with the same request`
+    // Not "send it again": without the header that a retry of the SDKs carries, that would be a job of its own.
+    const message = `the pictures are not there yet; the job goes on, and GET /jobs/${job.id} has them when they are`
     return failureOf(job, { code: 'timeout', message, type: 'api_error' }, 504, true)
   }
   if (answeredImages(job).length > 0) return null
   const { error } = jobView(job, links)
   if (error === null)
     return failureOf(job, { code: job.status, message: `the job is ${job.status}`, type: 'api_error' }, 409, false)
-  return failureOf(job, error, statusOfFailure[error.code] ?? 502, error.retryable)
+  // What may have been charged is never asked for again by itself.
+  const mayRetry = error.retryable && billable(job.tasks.map(task => task.charge)) === 'no'
+  return failureOf(job, error, statusOfFailure[error.code] ?? 502, mayRetry)
 }
 
 function failureOfRefusal(accepted: Extract<Accepted, { kind: 'refused' }>): Failure {
@@ -75,23 +81,52 @@ function sendFailure(reply: FastifyReply, request: FastifyRequest, { status, err
   return reply.code(status).send({ error, request_id: request.id })
 }
 
+/** Who waits for which job, until when (ms since 1970). */
+type Waiting = { jobId: string; base64: boolean; answerBy: number; gone: AbortSignal }
+
+function jobDeleted(): ServiceError {
+  return new ServiceError('not_found', 'the job was deleted while it was waited for')
+}
+
+/** A client that has gone before its job came to be made is not charged for it: its retry finds nothing to claim. */
+function isHeldFor(gone: AbortSignal): () => boolean {
+  return () => {
+    if (gone.aborted) throw new ServiceError('conflict', 'the client went away before the job was made')
+    return true
+  }
+}
+
+/** Says something again and again. Gives a way to stop. */
+function sayEvery(clock: Clock, everyMs: number, say: () => void): () => void {
+  let cancel = (): void => {}
+  const next = (): void => {
+    cancel = clock.after(everyMs, () => {
+      say()
+      next()
+    })
+  }
+  next()
+  return () => cancel()
+}
+
 /** The routes that OpenAI's SDKs, and the provider's own pages, know. */
 export function openAiRoutes(deps: OpenAiRoutesDeps) {
   const { accept, held, bodies } = deps
 
   async function edit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const answerBy = deps.clock.now() + answerWithinMs
     const order = orderOf(request, deps.newId)
-    const isRetry = Number(headerOf(request, 'x-stainless-retry-count') ?? 0) > 0
+    const gone = clientGone(reply)
     let read: OpenAiRequest | null = null
-    const isHeld = (): boolean => read?.mode.kind !== 'at_once'
-    held.attend(order.jobId)
-    whenClosed(reply, () => held.release(order.jobId, !reply.raw.writableFinished))
-    const claim = async (print: string): Promise<string | null> => {
-      const claimed = isRetry && isHeld() ? await held.claim(order.owner, print) : null
-      if (claimed !== null) whenClosed(reply, () => held.release(claimed, !reply.raw.writableFinished))
-      return claimed
+    const attended = new Set<string>()
+    const releaseAtEnd = (jobId: string): void => {
+      attended.add(jobId)
+      whenClosed(reply, () => held.release(jobId, !reply.raw.writableFinished))
     }
-    const accepted = await accept.accept({ ...order, isHeld, claim }, async () => {
+    held.attend(order.jobId)
+    releaseAtEnd(order.jobId)
+    const making = { isHeld: isHeldFor(gone), ...claimFor(request, order, releaseAtEnd) }
+    const accepted = await accept.accept({ ...order, ...making }, async () => {
       const fields = await readFields(request, deps.blobs, order.jobId, deps.limits, 'openai')
       read = checkOpenAiRequest(fields, request, deps.requestLimits)
       return read.request
@@ -100,22 +135,47 @@ export function openAiRoutes(deps: OpenAiRoutesDeps) {
     const { mode, base64 } = read as unknown as OpenAiRequest
     if (accepted.replayed) void reply.header('idempotent-replayed', 'true')
     const { job } = accepted
+    // The job of an Idempotency-Key that was used before: it is waited for by one more.
+    if (!attended.has(job.id)) {
+      held.attend(job.id)
+      releaseAtEnd(job.id)
+    }
     if (accepted.kind === 'refused') {
-      reply.raw.once('finish', () => void held.answered(job))
+      noteWhenSent(reply, job)
       return sendFailure(reply, request, failureOfRefusal(accepted))
     }
-    if (mode.kind === 'at_once') return reply.send({ task_id: job.tasks[0]?.providerTaskId ?? job.id })
-    return mode.kind === 'stream' ? answerAsEvents(request, reply, job, base64) : answerHeld(request, reply, job, base64)
+    if (mode.kind === 'at_once') {
+      noteWhenSent(reply, job)
+      return reply.send({ task_id: job.tasks[0]?.providerTaskId ?? job.id })
+    }
+    const waiting: Waiting = { jobId: job.id, base64, answerBy, gone }
+    return mode.kind === 'stream' ? answerAsEvents(request, reply, waiting) : answerHeld(request, reply, waiting)
   }
 
-  async function answerHeld(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    job: JobRecord,
-    base64: boolean,
-  ): Promise<FastifyReply> {
-    const ended = await held.wait(job, deps.clock.now() + answerWithinMs, clientGone(reply))
-    reply.raw.once('finish', () => void held.answered(ended))
+  /** An answer that the client took whole is the job's last: no retry may claim it after that. */
+  function noteWhenSent(reply: FastifyReply, job: JobRecord): void {
+    reply.raw.once('finish', () => void held.answered(job.id, whenArrived(reply.raw, deps.clock)))
+  }
+
+  /** A retry looks for its first request's job. An Idempotency-Key says by itself which job it is. */
+  function claimFor(request: FastifyRequest, order: Order, claimed: (jobId: string) => void): Pick<Order, 'claim'> {
+    const isRetry = Number(headerOf(request, 'x-stainless-retry-count') ?? 0) > 0
+    if (order.idempotencyKey !== null || !isRetry) return {}
+    return {
+      claim: async print => {
+        const jobId = await held.claim(order.owner, print)
+        if (jobId !== null) claimed(jobId)
+        return jobId
+      },
+    }
+  }
+
+  async function answerHeld(request: FastifyRequest, reply: FastifyReply, waiting: Waiting): Promise<FastifyReply> {
+    const { base64 } = waiting
+    const ended = await held.wait(waiting.jobId, waiting.answerBy, waiting.gone)
+    if (ended === null) throw jobDeleted()
+    // At its deadline it is answered with an error that asks to try again, and the retry is to find it.
+    if (isFinal(ended.status)) noteWhenSent(reply, ended)
     const failure = failureOfJob(ended, deps.links)
     if (failure !== null) return sendFailure(reply, request, failure)
     const body = bodies.flat(ended, base64)
@@ -123,41 +183,28 @@ export function openAiRoutes(deps: OpenAiRoutesDeps) {
     return reply.send(Readable.from(body.chunks(), { objectMode: false }))
   }
 
-  async function answerAsEvents(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    job: JobRecord,
-    base64: boolean,
-  ): Promise<FastifyReply> {
-    reply.hijack()
-    const { raw } = reply
-    raw.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache, no-transform',
-      'x-accel-buffering': 'no',
-      'x-request-id': request.id,
-    })
-    raw.flushHeaders()
-    const comments = setInterval(() => raw.write(':\n\n'), commentEveryMs)
-    const gone = clientGone(reply)
+  async function answerAsEvents(request: FastifyRequest, reply: FastifyReply, waiting: Waiting): Promise<FastifyReply> {
+    const raw = beginStream(reply)
+    const stopComments = sayEvery(deps.clock, commentEveryMs, () => raw.write(':\n\n'))
     try {
-      const ended = await held.wait(job, deps.clock.now() + answerWithinMs, gone)
-      clearInterval(comments)
-      raw.once('finish', () => void held.answered(ended))
-      await pipeline(Readable.from(events(ended, base64), { objectMode: false }), raw)
+      const ended = await held.wait(waiting.jobId, waiting.answerBy, waiting.gone)
+      stopComments()
+      if (ended !== null && isFinal(ended.status)) noteWhenSent(reply, ended)
+      await pipeline(Readable.from(events(ended, waiting.base64, request.id), { objectMode: false }), raw)
     } catch (error) {
+      raw.destroy()
       // A client that went away is no failure of ours; its retry claims the job.
-      if (!gone.aborted) throw error
+      if (!waiting.gone.aborted) deps.log.error({ err: error, request_id: request.id, job: waiting.jobId }, 'stream.broke')
     } finally {
-      clearInterval(comments)
+      stopComments()
     }
     return reply
   }
 
-  async function* events(job: JobRecord, base64: boolean): AsyncGenerator<Uint8Array> {
-    const failure = failureOfJob(job, deps.links)
-    if (failure !== null) {
-      yield Buffer.from(`event: error\ndata: ${JSON.stringify({ type: 'error', error: failure.error })}\n\n`)
+  async function* events(job: JobRecord | null, base64: boolean, requestId: string): AsyncGenerator<Uint8Array> {
+    const error = job === null ? errorBody(jobDeleted(), requestId).error : failureOfJob(job, deps.links)?.error
+    if (job === null || error !== undefined) {
+      yield Buffer.from(`event: error\ndata: ${JSON.stringify({ type: 'error', error })}\n\n`)
       return
     }
     for (const image of answeredImages(job)) {

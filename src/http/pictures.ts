@@ -114,9 +114,10 @@ export function pictureRoutes(deps: PictureRoutesDeps) {
     app.get<ByIndex>('/jobs/:taskId/images/:index', { config: { access: 'picture' } }, async (request, reply) => {
       const seen = await jobFor(request)
       const position = positionOf(request.params.index)
-      const file = await pictures.image(seen.job, position, clientGone(reply))
+      const gone = clientGone(reply)
+      const file = await pictures.image(seen.job, position, gone)
       if (file !== null) return answer(request, reply, seen, file)
-      const { contentType, stream } = await pictures.passThrough(seen.job, position)
+      const { contentType, stream } = await pictures.passThrough(seen.job, position, gone)
       // Not to be cached: it has no hash yet, and the copy will have.
       void reply.headers({ ...pictureHeaders, 'cache-control': 'no-store', 'content-type': contentType })
       return reply.send(stream)

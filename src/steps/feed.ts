@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { isFinal } from '../domain/job.ts'
 import type { Clock, Log } from '../domain/ports.ts'
 import type { EventRecord, JobRecord } from '../domain/records.ts'
@@ -9,6 +10,8 @@ import { startLoop } from './loop.ts'
 export type Reader = {
   /** False: it cannot keep up, and is dropped. */
   send(text: string): boolean
+  /** Resolves when what was sent has gone out, or never will. */
+  drained(): Promise<void>
   end(): void
 }
 
@@ -30,15 +33,20 @@ export type FeedDeps = { store: JobStore; clock: Clock; log: Log; links: Links }
 
 type Following = {
   topic: Topic
-  reader: Reader /** The last event it was sent. */
-  position: number /** What happened while it was caught up. */
-  held: Told[] | null
+  reader: Reader
+  /** The last event that it was sent, or that is none of its own. */
+  position: number
+  /** It has all that was given out so far, and gets the next as it is given out. */
+  isLive: boolean
 }
 
 /** An event as it goes over the wire: made once, whoever reads it. */
 type Told = { id: number; jobId: string; owner: string; text: string; final: boolean }
 
 const batchSize = 500
+/** A reader that catches up is sent so much at once, and the next when that has gone out. */
+const catchUpSize = 50
+const manyReaders = 100
 const heartbeatEveryMs = 15_000
 const heartbeat = ':\n\n'
 const endTypes = new Set(['job.succeeded', 'job.failed', 'job.canceled', 'job.expired'])
@@ -51,6 +59,10 @@ function wants(topic: Topic, event: Told): boolean {
 export async function startFeed(deps: FeedDeps): Promise<Feed> {
   const { store, clock } = deps
   const following = new Set<Following>()
+  /** Jobs that changed, and may be gone. */
+  const touched = new Set<string>()
+  let closed = false
+  /** The last event that was given out to all who are live. */
   let dispatched = await store.lastEventId()
 
   /** The job is shown as it is now, not as it was when the event happened. */
@@ -81,33 +93,55 @@ export async function startFeed(deps: FeedDeps): Promise<Feed> {
 
   async function dispatch() {
     if (following.size === 0) {
-      // Nobody reads: where the next one begins is looked up then.
-      dispatched = await store.lastEventId()
+      // Nobody reads: what happens meanwhile is for those to catch up with who come later.
+      const last = await store.lastEventId()
+      if (following.size === 0) dispatched = last
+      touched.clear()
       return null
     }
+    const changed = new Set(touched)
+    touched.clear()
     const events = await store.eventsAfter(null, dispatched, batchSize)
-    for (const event of await tellAll(events)) {
-      for (const one of following) {
-        if (!wants(one.topic, event)) continue
-        if (one.held === null) send(one, event)
-        else one.held.push(event)
-      }
+    const told = await tellAll(events)
+    for (const event of told) {
+      // Nothing else runs between the two: whoever is live has all up to `dispatched`, before and after.
+      for (const one of following) if (one.isLive && wants(one.topic, event)) send(one, event)
+      dispatched = event.id
+      // Many readers take a while: requests get their turn in between.
+      if (following.size > manyReaders) await setImmediate()
     }
     dispatched = events.at(-1)?.id ?? dispatched
+    await dropGone(changed)
     return events.length === batchSize ? ('now' as const) : null
   }
 
-  /** What happened before a reader came. */
+  /** A job that was deleted has no more to tell. */
+  async function dropGone(changed: ReadonlySet<string>): Promise<void> {
+    for (const one of following) {
+      const isGone = 'jobId' in one.topic && changed.has(one.topic.jobId) && (await store.job(one.topic.jobId)) === null
+      if (isGone) drop(one)
+    }
+  }
+
+  /** Sends what was given out before a reader came, as fast as it takes it, until it is live. */
   async function catchUp(one: Following): Promise<void> {
-    for (;;) {
+    while (following.has(one)) {
+      const upTo = dispatched
       const { topic, position } = one
-      const events = await ('jobId' in topic
-        ? store.eventsOf(topic.jobId, position, batchSize)
-        : store.eventsAfter(topic.owner, position, batchSize))
+      const found = await ('jobId' in topic
+        ? store.eventsOf(topic.jobId, position, catchUpSize)
+        : store.eventsAfter(topic.owner, position, catchUpSize))
+      // What has not been given out yet comes to it as to all others.
+      const events = found.filter(event => event.id <= upTo)
       for (const event of await tellAll(events)) send(one, event)
+      const isAll = events.length < catchUpSize
       // An event whose job is gone meanwhile is passed over.
-      one.position = Math.max(one.position, events.at(-1)?.id ?? 0)
-      if (events.length < batchSize || !following.has(one)) return
+      one.position = Math.max(one.position, isAll ? upTo : (events.at(-1)?.id ?? 0))
+      if (isAll && upTo === dispatched) {
+        one.isLive = true
+        return
+      }
+      await one.reader.drained()
     }
   }
 
@@ -119,27 +153,32 @@ export async function startFeed(deps: FeedDeps): Promise<Feed> {
   beat()
 
   const loop = startLoop('feed', dispatch, deps)
-  const unsubscribe = store.onChange(() => {
-    if (following.size > 0) loop.wake()
+  const unsubscribe = store.onChange(jobId => {
+    if (following.size === 0) return
+    touched.add(jobId)
+    loop.wake()
   })
   return {
     async follow(topic, after, reader) {
-      const one: Following = { topic, reader, position: after ?? (await store.lastEventId()), held: [] }
-      // From here on every event is either seen by the catching up or held for after it.
-      following.add(one)
+      const last = await store.lastEventId()
+      // An id that was never given out is of another time of this database: it is not waited for.
+      const one: Following = { topic, reader, position: Math.min(after ?? last, last), isLive: false }
+      if (closed) reader.end()
+      else following.add(one)
       await catchUp(one)
-      for (const event of one.held ?? []) send(one, event)
-      one.held = null
+      // What happened since the last giving out may have woken nobody.
+      loop.wake()
       if ('jobId' in topic && following.has(one)) {
         // It may have ended before the last event that this reader had already seen.
         const job = await store.job(topic.jobId)
-        const last = (await store.eventsOf(topic.jobId, one.position, 1)).length === 0
-        if (job === null || (isFinal(job.status) && last)) drop(one)
+        const toCome = await store.eventsOf(topic.jobId, one.position, batchSize)
+        if (job === null || (isFinal(job.status) && !toCome.some(event => endTypes.has(event.type)))) drop(one)
       }
       return () => drop(one)
     },
     readers: () => following.size,
     async close() {
+      closed = true
       unsubscribe()
       cancelHeartbeat()
       for (const one of following) drop(one)

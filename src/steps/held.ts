@@ -18,10 +18,16 @@ export type Held = {
    * is none. It is attended from here on, so that two callers never get the same.
    */
   claim(owner: string, fingerprint: string): Promise<string | null>
-  /** The job when its pictures are here, or as it is at the deadline, or when the caller has gone. */
-  wait(job: JobRecord, deadlineAt: number, gone: AbortSignal): Promise<JobRecord>
-  /** The caller has its answer, whole: no retry may claim the job any more. */
-  answered(job: JobRecord): Promise<void>
+  /**
+   * The job when its pictures are here, or as it is at the deadline, or when the caller has gone; null where it was deleted
+   * meanwhile.
+   */
+  wait(jobId: string, deadlineAt: number, gone: AbortSignal): Promise<JobRecord | null>
+  /**
+   * The caller's answer is on its way, whole. Once `arrived` says that it came, no retry may claim the job any more, and until
+   * that is noted none may either.
+   */
+  answered(jobId: string, arrived: Promise<boolean>): Promise<void>
 }
 
 const claimableMs = 86_400_000
@@ -34,14 +40,17 @@ export function makeHeld({ store, watch, clock, log }: HeldDeps): Held {
   /** How many wait for a job. A process that starts anew has none: whoever waited has lost their connection. */
   const attended = new Map<string, number>()
   const attend = (jobId: string): void => void attended.set(jobId, (attended.get(jobId) ?? 0) + 1)
+  function leave(jobId: string): void {
+    const left = (attended.get(jobId) ?? 1) - 1
+    if (left === 0) attended.delete(jobId)
+    else attended.set(jobId, left)
+  }
 
   return {
     attend,
 
     release(jobId, gone) {
-      const left = (attended.get(jobId) ?? 1) - 1
-      if (left === 0) attended.delete(jobId)
-      else attended.set(jobId, left)
+      leave(jobId)
       if (gone) log.info({ job: jobId }, 'client.gone')
     },
 
@@ -55,19 +64,24 @@ export function makeHeld({ store, watch, clock, log }: HeldDeps): Held {
       return free
     },
 
-    async wait(job, deadlineAt, gone) {
-      const ended = (await watch.watch(job.id, one => isFinal(one.status), deadlineAt, gone)) ?? job
+    async wait(jobId, deadlineAt, gone) {
+      await watch.watch(jobId, one => isFinal(one.status), deadlineAt, gone)
       const copyBy = Math.min(deadlineAt, clock.now() + copyWaitMs)
-      return (await watch.watch(ended.id, one => !isFinal(one.status) || isCopied(one), copyBy, gone)) ?? ended
+      return watch.watch(jobId, one => !isFinal(one.status) || isCopied(one), copyBy, gone)
     },
 
-    async answered(job) {
-      // At its deadline it was answered with an error that asks to try again, and the retry is to find it.
-      if (!isFinal(job.status)) return
+    async answered(jobId, arrived) {
+      attend(jobId)
+      if (!(await arrived)) {
+        log.info({ job: jobId }, 'answer.not_taken')
+        return leave(jobId)
+      }
       try {
-        await store.jobAnswered({ jobId: job.id, now: clock.now() })
+        await store.jobAnswered({ jobId, now: clock.now() })
+        leave(jobId)
       } catch (error) {
-        log.warn({ err: error, job: job.id }, 'answer.not_noted')
+        // It stays attended: somebody has it, and nobody else is to get it.
+        log.warn({ err: error, job: jobId }, 'answer.not_noted')
       }
     },
   }

@@ -1,7 +1,7 @@
 import { noticeBody } from '../domain/notice.ts'
 import type { Clock, Log } from '../domain/ports.ts'
 import type { DueDelivery, JobRecord } from '../domain/records.ts'
-import { deliveryRetryAt, parseRetryAfter } from '../domain/retry.ts'
+import { deliveryLeaseMs, deliveryRetryAt, parseRetryAfter } from '../domain/retry.ts'
 import type { JobStore } from '../domain/store.ts'
 import { jobView, type Links } from '../domain/view.ts'
 import type { DeliveryBody, Sender, Sent } from '../webhook/send.ts'
@@ -28,8 +28,6 @@ const copyWaitMs = 1_000
 const longestCopyWaitMs = 600_000
 /** One receiver that is dead holds up nobody but its own. */
 const deliveriesPerHost = 4
-/** Longer than any attempt takes: after it, one that died with its process is sent again. */
-const leaseMs = 120_000
 
 /** Sends what the outbox holds, each until it is delivered or given up. */
 export function startNotify(deps: NotifyDeps): NotifyStep {
@@ -46,7 +44,7 @@ export function startNotify(deps: NotifyDeps): NotifyStep {
     if (room <= 0) return null // the end of one wakes the next
     const busyHosts = [...perHost].filter(([, count]) => count >= deliveriesPerHost).map(([host]) => host)
     // One at a time: several of one claim might all be for the same host.
-    const claimed = await store.claimDeliveries({ now, until: now + leaseMs, limit: 1, busyHosts })
+    const claimed = await store.claimDeliveries({ now, until: now + deliveryLeaseMs, limit: 1, busyHosts })
     for (const delivery of claimed) start(delivery)
     return claimed.length === 0 ? null : 'now'
   }
@@ -72,8 +70,8 @@ export function startNotify(deps: NotifyDeps): NotifyStep {
       return store.deliveryPostponed({ id: delivery.id, dueAt: clock.now() + copyWaitMs })
     const at = clock.now()
     const sent = await deps.sender.send({ id: delivery.id, url: delivery.url, body: bodyOf(delivery, job), now: at })
-    // Broken off by our own end: it is sent again when its lease is over.
-    if (stopping && sent.status === null) return
+    // Broken off by our own end: it is sent again when we are back.
+    if (stopping && sent.status === null) return store.deliveryPostponed({ id: delivery.id, dueAt: at })
     const now = clock.now()
     const { status, dueAt } = whatNext(delivery, sent, now)
     const attempt = { at, status: sent.status, durationMs: now - at, answer: sent.answer }

@@ -28,7 +28,7 @@ export type Pictures = {
    */
   image(job: JobRecord, position: number, signal?: AbortSignal): Promise<PictureFile | null>
   /** A result's picture straight from the provider, while it is not here. @throws ServiceError `not_found`, `unavailable`. */
-  passThrough(job: JobRecord, position: number): Promise<{ contentType: string; stream: Readable }>
+  passThrough(job: JobRecord, position: number, signal?: AbortSignal): Promise<{ contentType: string; stream: Readable }>
   /** A picture that was sent in; one given as a URL is fetched at its first use, and kept. @throws ServiceError `not_found`, `bad_gateway`. */
   input(job: JobRecord, position: number): Promise<PictureFile>
 }
@@ -69,11 +69,11 @@ export function makePictures(deps: PicturesDeps): Pictures {
       const image = copied === null ? undefined : imageOf(copied)
       return hasFile(image) ? image : null
     },
-    async passThrough(job, position) {
+    async passThrough(job, position, signal) {
       const url = job.images.find(image => image.position === position)?.providerUrl
       if (url === null || url === undefined) throw notFound()
       try {
-        return await openThrough(deps.fetcher, url, deps.maxResultBytes)
+        return await openThrough(deps.fetcher, url, deps.maxResultBytes, signal)
       } catch (error) {
         if (!(error instanceof FetchFailed)) throw error
         const message = `the picture could not be copied from the provider yet: its URL ${error.reason}`

@@ -1,4 +1,4 @@
-import type { Blobs } from '../domain/ports.ts'
+import type { Blobs, Log } from '../domain/ports.ts'
 import type { PictureFile } from './pictures.ts'
 
 export const widths: readonly number[] = [160, 320, 640, 1_280]
@@ -30,7 +30,7 @@ function makeGate(places: number): <T>(work: () => Promise<T>) => Promise<T> {
   }
 }
 
-export function makeSmaller(blobs: Blobs): Smaller {
+export function makeSmaller({ blobs, log }: { blobs: Blobs; log: Log }): Smaller {
   const gate = makeGate(madeAtOnce)
   /** A page that shows a picture twice has it made once. */
   const underWay = new Map<string, Promise<string>>()
@@ -48,7 +48,13 @@ export function makeSmaller(blobs: Blobs): Smaller {
       const make = (from: string, to: string): Promise<void> => gate(() => shrink(from, to, width))
       const running = underWay.get(key) ?? blobs.derive(jobId, file.file, `w${width}`, make).finally(() => underWay.delete(key))
       underWay.set(key, running)
-      return running
+      try {
+        return await running
+      } catch (error) {
+        // Its bytes are no picture that sharp can read, or there is no room for another: it is shown as it is.
+        log.warn({ err: error, job: jobId, file: file.file, width }, 'picture.not_made_smaller')
+        return null
+      }
     },
   }
 }

@@ -24,19 +24,14 @@ export type MoveOptions = {
  */
 export function taskMover(database: Database.Database, changed: Changed) {
   const select = database.prepare<{ id: number }, TaskRow>('select * from tasks where id = @id')
-  const update = database.prepare(`
-    update tasks set
-      status = @status, attempts = @attempts, charge = @charge, provider_task_id = @providerTaskId, trace_id = @traceId,
-      source = @source, submitted_at = @submittedAt, completed_at = @completedAt, error = @error,
-      late_result_at = @lateResultAt, due_at = @dueAt, poll_at = @pollAt, server_errors = @serverErrors,
-      claimed_by = @claimedBy, claimed_until = @claimedUntil
-    where id = @id and status = @from`)
-  const statuses = database.prepare<{ jobId: string }, { status: TaskStatus; submitted_at: number | null }>(
+  const update = changedColumnsUpdate(database)
+  const summaries = database.prepare<{ jobId: string }, TaskSummary>(
     'select status, submitted_at from tasks where job_id = @jobId',
   )
-  const job = database.prepare<{ id: string }, JobHead>(
-    'select id, owner, status, submitted_at, webhook_url, webhook_events, callback_url from jobs where id = @id',
-  )
+  const selectHead = database.prepare<{ id: string }, JobHead>(`
+    select id, owner, status, submitted_at as submittedAt, webhook_url as webhookUrl, webhook_events as webhookEvents,
+      callback_url as callbackUrl, (select count(*) from tasks where job_id = jobs.id) as tasks
+    from jobs where id = @id`)
   const updateJob = database.prepare(`
     update jobs set status = @status, submitted_at = @submittedAt, completed_at = @completedAt
     where id = @id and status in ('queued', 'processing')`)
@@ -44,28 +39,27 @@ export function taskMover(database: Database.Database, changed: Changed) {
   const insertEvent = database.prepare('insert into events (job_id, owner, type, at) values (@jobId, @owner, @type, @at)')
 
   /** Brings a job in line with its tasks. */
-  function refreshJob(jobId: string, now: number): void {
-    const head = job.get({ id: jobId })
-    if (head === undefined || isFinal(head.status)) return
-    const rows = statuses.all({ jobId })
-    const status = jobStatus(rows.map(row => row.status))
-    const times = rows.map(row => row.submitted_at).filter(at => at !== null)
+  function refreshJob(head: JobHead, moved: TaskSummary, now: number): void {
+    if (isFinal(head.status)) return
+    const tasks = head.tasks === 1 ? [moved] : summaries.all({ jobId: head.id })
+    const status = jobStatus(tasks.map(task => task.status))
+    const times = tasks.map(task => task.submitted_at).filter(at => at !== null)
     const submittedAt = times.length === 0 ? null : Math.min(...times)
-    if (status !== head.status || submittedAt !== head.submitted_at)
-      updateJob.run({ id: jobId, status, submittedAt, completedAt: isFinal(status) ? now : null })
+    if (status !== head.status || submittedAt !== head.submittedAt)
+      updateJob.run({ id: head.id, status, submittedAt, completedAt: isFinal(status) ? now : null })
     // A claim alone is no news: the submit may turn out not to have been accepted, and be tried again.
-    if (head.submitted_at === null && submittedAt !== null) tell(head, 'job.processing', now)
+    if (head.submittedAt === null && submittedAt !== null) tell(head, 'job.processing', now)
     const end = endEvents[status]
     if (end !== null) tell(head, end, now)
   }
 
   function tell(head: JobHead, type: JobEventType, at: number): void {
     insertEvent.run({ jobId: head.id, owner: head.owner, type, at })
-    if (head.webhook_url !== null && wantsEvent(head, type))
-      queueDelivery({ jobId: head.id, kind: 'webhook', type, url: head.webhook_url, at })
+    if (head.webhookUrl !== null && wantsEvent(head, type))
+      queueDelivery({ jobId: head.id, kind: 'webhook', type, url: head.webhookUrl, at })
     // A client's own callback is told of the result alone, once.
-    if (head.callback_url !== null && endTypes.has(type))
-      queueDelivery({ jobId: head.id, kind: 'callback', type, url: head.callback_url, at })
+    if (head.callbackUrl !== null && endTypes.has(type))
+      queueDelivery({ jobId: head.id, kind: 'callback', type, url: head.callbackUrl, at })
   }
 
   function move(id: number, event: TaskEvent, now: number, options: MoveOptions = {}): Moved | null {
@@ -75,44 +69,77 @@ export function taskMover(database: Database.Database, changed: Changed) {
     const { outcome, task } = moveTask(before, event, now)
     if (task !== before) {
       const claim = task.status === 'submitting' ? options.claim : undefined
-      const { changes } = update.run({
-        id,
-        from: before.status,
-        ...task,
+      const changes = update(row, {
+        status: task.status,
+        attempts: task.attempts,
+        charge: task.charge,
+        provider_task_id: task.providerTaskId,
+        trace_id: task.traceId,
+        source: task.source,
+        submitted_at: task.submittedAt,
+        completed_at: task.completedAt,
         error: task.error === null ? null : JSON.stringify(task.error),
-        dueAt: options.dueAt ?? before.dueAt,
-        pollAt: pollAtAfter(row.poll_at, task, options),
-        serverErrors: before.serverErrors + (options.serverError === true ? 1 : 0),
-        claimedBy: claim?.by ?? null,
-        claimedUntil: claim?.until ?? null,
+        late_result_at: task.lateResultAt,
+        due_at: options.dueAt ?? before.dueAt,
+        poll_at: pollAtAfter(row.poll_at, task, options),
+        server_errors: before.serverErrors + (options.serverError === true ? 1 : 0),
+        claimed_by: claim?.by ?? null,
+        claimed_until: claim?.until ?? null,
       })
       if (changes !== 1) throw new Error(`task ${id} left the state ${before.status} between reading and writing`)
       changed(before.jobId)
     }
-    if (task.status !== before.status || task.submittedAt !== before.submittedAt) refreshJob(before.jobId, now)
-    if (outcome === 'late' && event.type === 'succeeded') {
-      const head = job.get({ id: before.jobId })
-      if (head !== undefined) tell(head, 'job.late_result', now)
-    }
+    const isMoved = task.status !== before.status || task.submittedAt !== before.submittedAt
+    const isLate = outcome === 'late' && event.type === 'succeeded'
+    const head = isMoved || isLate ? selectHead.get({ id: before.jobId }) : undefined
+    if (head !== undefined && isMoved) refreshJob(head, { status: task.status, submitted_at: task.submittedAt }, now)
+    if (head !== undefined && isLate) tell(head, 'job.late_result', now)
     return { outcome, before }
   }
 
-  return { move, tell }
+  return { move }
 }
+
+type Column = keyof TaskRow & string
+
+/**
+ * Writes what differs from a row, and only that: SQLite writes the index of every column that a statement names, changed or
+ * not. The row must still be in the state in which it was read. @returns how many rows were written.
+ */
+function changedColumnsUpdate(database: Database.Database) {
+  const statements = new Map<string, Database.Statement<[object]>>()
+  return (row: TaskRow, values: Partial<TaskRow>): number => {
+    // The keys of a literal of that very type.
+    const columns = (Object.keys(values) as Column[]).filter(column => values[column] !== row[column])
+    if (columns.length === 0) return 1
+    const key = columns.join()
+    let statement = statements.get(key)
+    if (statement === undefined) {
+      const settings = columns.map(column => `${column} = @${column}`).join(', ')
+      statement = database.prepare<[object]>(`update tasks set ${settings} where id = @id and status = @from`)
+      statements.set(key, statement)
+    }
+    return statement.run({ ...values, id: row.id, from: row.status }).changes
+  }
+}
+
+type TaskSummary = Pick<TaskRow, 'status' | 'submitted_at'>
 
 type JobHead = {
   id: string
   owner: string
   status: JobStatus
-  submitted_at: number | null
-  webhook_url: string | null
-  webhook_events: string
-  callback_url: string | null
+  submittedAt: number | null
+  webhookUrl: string | null
+  webhookEvents: string
+  callbackUrl: string | null
+  /** How many it has. */
+  tasks: number
 }
 
 function wantsEvent(head: JobHead, type: JobEventType): boolean {
   // Written by this program as a JSON array of these very texts.
-  return (JSON.parse(head.webhook_events) as JobEventType[]).includes(type)
+  return (JSON.parse(head.webhookEvents) as JobEventType[]).includes(type)
 }
 
 const endEvents: Readonly<Record<JobStatus, JobEventType | null>> = {

@@ -16,6 +16,11 @@ export function openDatabase(path: string, role: keyof typeof busyTimeoutMs): Da
   database.pragma('foreign_keys = ON')
   database.pragma('temp_store = MEMORY')
   database.pragma('journal_size_limit = 67108864')
+  if (role === 'writer') {
+    // 16 MB: pages that are written again and again reach the database file once in a while, not with every few commits.
+    database.pragma('wal_autocheckpoint = 4000')
+    database.pragma('cache_size = -32768')
+  }
   if (role === 'reader') database.pragma('query_only = ON')
   return database
 }

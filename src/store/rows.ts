@@ -32,6 +32,8 @@ export type TaskRow = Pick<TaskRecord, 'id' | 'position' | 'status' | 'charge' |
   submitted_at: number | null
   completed_at: number | null
   late_result_at: number | null
+  claimed_by: string | null
+  claimed_until: number | null
   expires_at: number
 }
 

@@ -28,25 +28,24 @@ export function makeReads(database: Database.Database) {
   )
   const assemble = (row: JobRow): JobRecord =>
     jobFromRows(row, tasksOf.all({ id: row.id }), imagesOf.all({ id: row.id }), inputsOf.all({ id: row.id }))
+  // One look at one state of the database: a job and its tasks are of the same moment, and its locks are taken once.
+  const readJob = database.transaction((id: string): JobRecord | null => {
+    const row = jobById.get({ id })
+    return row === undefined ? null : assemble(row)
+  })
+  const readJobs = database.transaction((rows: { job_id: string }[]): JobRecord[] =>
+    rows.map(({ job_id: id }) => readJob(id)).filter(job => job !== null),
+  )
 
   return {
     async job(id: string): Promise<JobRecord | null> {
-      const row = jobById.get({ id })
-      return row === undefined ? null : assemble(row)
+      return readJob(id)
     },
     async jobsByProviderTask(taskId: string): Promise<JobRecord[]> {
-      return jobIdsByTask
-        .all({ taskId })
-        .map(({ job_id: id }) => jobById.get({ id }))
-        .filter(row => row !== undefined)
-        .map(assemble)
+      return readJobs(jobIdsByTask.all({ taskId }))
     },
     async jobsByTrace(traceId: string): Promise<JobRecord[]> {
-      return jobIdsByTrace
-        .all({ traceId })
-        .map(({ job_id: id }) => jobById.get({ id }))
-        .filter(row => row !== undefined)
-        .map(assemble)
+      return readJobs(jobIdsByTrace.all({ traceId }))
     },
     async unanswered(a: { owner: string; fingerprint: string; createdAfter: number; limit: number }): Promise<string[]> {
       return unanswered.all(a).map(row => row.id)
@@ -54,7 +53,7 @@ export function makeReads(database: Database.Database) {
     async recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]> {
       return durations.all({ limit })
     },
-    jobs: jobLister(database, assemble),
+    ...jobLister(database, assemble),
     async taskRef(id: number): Promise<TaskRef | null> {
       const row = taskById.get({ id })
       return row === undefined ? null : { taskId: row.id, jobId: row.job_id, status: row.status, charge: row.charge }
@@ -67,8 +66,18 @@ export function makeReads(database: Database.Database) {
 }
 
 function jobLister(database: Database.Database, assemble: (row: JobRow) => JobRecord) {
-  const statements = new Map<string, Database.Statement<[object], JobRow>>()
-  return async (filter: JobFilter): Promise<JobRecord[]> => {
+  const readAll = database.transaction((statement: Database.Statement<[object], JobRow>, filter: JobFilter): JobRecord[] =>
+    statement.all(filter).map(assemble),
+  )
+  const statements = new Map<string, Database.Statement<[object], unknown>>()
+  /** At most sixty-four texts, each made of constants. */
+  function prepared<Row>(sql: string): Database.Statement<[object], Row> {
+    const statement = statements.get(sql) ?? database.prepare<[object], unknown>(sql)
+    statements.set(sql, statement)
+    // A text always gives the same rows.
+    return statement as Database.Statement<[object], Row>
+  }
+  function whereOf(filter: JobFilter): string {
     const wanted = [
       filter.owner === null ? null : 'owner = @owner',
       filter.status === null ? null : 'status = @status',
@@ -77,12 +86,16 @@ function jobLister(database: Database.Database, assemble: (row: JobRow) => JobRe
       (filter.createdFrom ?? null) === null ? null : 'created_at >= @createdFrom',
       (filter.createdTo ?? null) === null ? null : 'created_at <= @createdTo',
     ].filter(condition => condition !== null)
-    const where = wanted.length === 0 ? '' : `where ${wanted.join(' and ')}`
-    const sql = `select * from jobs ${where} order by id desc limit @limit`
-    // At most sixteen texts, each made of constants.
-    const statement = statements.get(sql) ?? database.prepare<[object], JobRow>(sql)
-    statements.set(sql, statement)
-    return statement.all(filter).map(assemble)
+    return wanted.length === 0 ? '' : `where ${wanted.join(' and ')}`
+  }
+  return {
+    async jobs(filter: JobFilter): Promise<JobRecord[]> {
+      const sql = `select * from jobs ${whereOf(filter)} order by id desc limit @limit offset @offset`
+      return readAll(prepared<JobRow>(sql), { offset: 0, ...filter })
+    },
+    async countJobs(filter: JobFilter): Promise<number> {
+      return prepared<{ count: number }>(`select count(*) as count from jobs ${whereOf(filter)}`).get(filter)?.count ?? 0
+    },
   }
 }
 

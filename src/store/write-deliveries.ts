@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import type { JobEventType } from '../domain/events.ts'
 import type { DeliveryAttempt, DueDelivery } from '../domain/records.ts'
+import { deliveryLeaseMs } from '../domain/retry.ts'
 import type { Changed } from './commands.ts'
 
 type NewDelivery = { jobId: string; kind: 'webhook' | 'callback'; type: JobEventType; url: string; at: number }
@@ -25,9 +26,10 @@ export function deliveryCommands(database: Database.Database, changed: Changed) 
     insert into delivery_attempts (delivery_id, at, status, duration_ms, answer) values (@id, @at, @status, @durationMs, @answer)`)
   const settle = database.prepare<object, { job_id: string }>(`
     update deliveries set status = @status, attempts = attempts + 1, due_at = @dueAt where id = @id and status = 'pending' returning job_id`)
+  // One that waits for its next try is brought forward, unless it is due so soon that it may be under way.
   const again = database.prepare(`
     update deliveries set status = 'pending', attempts = 0, due_at = @now
-    where job_id = @jobId and status <> 'pending' and (@id is null or id = @id)`)
+    where job_id = @jobId and (status <> 'pending' or due_at > @now + ${deliveryLeaseMs}) and (@id is null or id = @id)`)
   return {
     claimDeliveries(a: { now: number; until: number; limit: number; busyHosts: readonly string[] }): DueDelivery[] {
       const rows = due.all({ now: a.now, limit: a.limit, busy: JSON.stringify(a.busyHosts) })

@@ -162,12 +162,10 @@ function claiming(database: Database.Database, move: TaskMove) {
 }
 
 function callbackNoter(database: Database.Database) {
-  const count = database.prepare<{ jobId: string }, { count: number }>(
-    'select count(*) as count from callbacks where job_id = @jobId',
-  )
   const insert = database.prepare(`
     insert into callbacks (job_id, task_id, received_at, size_bytes, outcome, body, file)
-    values (@jobId, @taskId, @receivedAt, @sizeBytes, @outcome, @body, @file)`)
+    select @jobId, @taskId, @receivedAt, @sizeBytes, @outcome, @body, @file
+    where (select count(*) from callbacks where job_id = @jobId) < ${maxCallbacksNoted}`)
   return (row: {
     jobId: string
     taskId: number
@@ -176,9 +174,5 @@ function callbackNoter(database: Database.Database) {
     outcome: string
     body: string | null
     file: string | null
-  }): boolean => {
-    if ((count.get({ jobId: row.jobId })?.count ?? 0) >= maxCallbacksNoted) return false
-    insert.run(row)
-    return true
-  }
+  }): boolean => insert.run(row).changes === 1
 }

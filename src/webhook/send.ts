@@ -24,22 +24,26 @@ export type Sender = {
   close(): Promise<void>
 }
 
-const timeoutMs = 15_000
+const attemptMs = 15_000
 const keptAnswerBytes = 1_024
 
 function noAnswer(answer: string, refused = false): Sent {
   return { status: null, answer, retryAfter: null, refused }
 }
 
-/** The beginning of an answer; the rest is not read. */
+/** The beginning of an answer, or what came of it; the rest is not read. */
 async function beginning(body: Readable): Promise<string> {
   const chunks: Buffer[] = []
   let sizeBytes = 0
-  for await (const chunk of body) {
-    const bytes = Buffer.from(chunk)
-    chunks.push(bytes)
-    sizeBytes += bytes.length
-    if (sizeBytes >= keptAnswerBytes) break
+  try {
+    for await (const chunk of body) {
+      const bytes = Buffer.from(chunk)
+      chunks.push(bytes)
+      sizeBytes += bytes.length
+      if (sizeBytes >= keptAnswerBytes) break
+    }
+  } catch {
+    // Broken off, or out of time: the status says all that counts.
   }
   return Buffer.concat(chunks).subarray(0, keptAnswerBytes).toString('utf8')
 }
@@ -55,16 +59,12 @@ function whenAborted(signal: AbortSignal): Promise<never> {
  * Sends to addresses that clients named, so only to such as may be dialled, checked now and again on the connection itself.
  * Follows no redirect.
  */
-export function makeSender(policy: DialPolicy, secrets: readonly string[], version: string): Sender {
+export function makeSender(policy: DialPolicy, secrets: readonly string[], version: string, timeoutMs = attemptMs): Sender {
   const agent: Agent = guardedAgent(policy)
 
-  async function post({ id, url, body, now }: Sending, signal: AbortSignal): Promise<Sent> {
+  async function post({ id, url, body, now }: Sending, signal: AbortSignal) {
     const timestampS = Math.floor(now / 1_000)
-    const {
-      statusCode,
-      headers,
-      body: answer,
-    } = await request(url, {
+    return request(url, {
       dispatcher: agent,
       method: 'POST',
       headers: {
@@ -78,9 +78,6 @@ export function makeSender(policy: DialPolicy, secrets: readonly string[], versi
       body: Readable.from(body.chunks(), { objectMode: false }),
       signal,
     })
-    const retryAfter = headers['retry-after']
-    const text = await beginning(answer).catch(() => '')
-    return { status: statusCode, answer: text, retryAfter: typeof retryAfter === 'string' ? retryAfter : null, refused: false }
   }
 
   return {
@@ -91,7 +88,11 @@ export function makeSender(policy: DialPolicy, secrets: readonly string[], versi
       const timer = setTimeout(() => over.abort(new Error('timeout')), timeoutMs)
       const cut = whenAborted(over.signal)
       try {
-        return await Promise.race([post(sending, over.signal), cut])
+        const { statusCode, headers, body } = await Promise.race([post(sending, over.signal), cut])
+        const retryAfter = headers['retry-after']
+        // The status holds however slowly the rest comes: the signal ends that too.
+        const answer = await beginning(body)
+        return { status: statusCode, answer, retryAfter: typeof retryAfter === 'string' ? retryAfter : null, refused: false }
       } catch (error) {
         if (over.signal.aborted) return noAnswer(`no answer within ${timeoutMs / 1_000} s`)
         if (isRefused(error)) return noAnswer(`not sent: the host ${privateReason}`, true)

@@ -135,6 +135,8 @@ test('what was cut off left nothing behind', async () => {
     line,
     head('POST /jobs', { 'content-type': formType, 'content-length': 1_000_000 }) + picturePart + 'x'.repeat(600_000),
   )
+  // Something of it has come to the disk.
+  await until(async () => (await storedFiles(service)).length > 0)
   await clock.advance(11_000)
   expect((await line.answer()).status).toBe(408)
   await clock.advance(2_000)
