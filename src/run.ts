@@ -53,6 +53,13 @@ function warnOf(config: Config, log: pino.Logger): void {
     log.warn({ setting: 'PUBLIC_URL' }, 'PUBLIC_URL is not set: poll mode, results are asked for instead of called back')
 }
 
+/** Why it did not start, for the person at the keyboard. */
+function startProblem(error: unknown, config: Config): string {
+  if (!(error instanceof Error)) return String(error)
+  const inUse = 'code' in error && error.code === 'EADDRINUSE'
+  return inUse ? `port ${config.port} is in use: stop what listens there, or set PORT` : error.message
+}
+
 /** Runs the service until it is told to stop. */
 export async function run(): Promise<void> {
   const config = configOrExit()
@@ -107,6 +114,7 @@ export async function run(): Promise<void> {
     })
   } catch (error) {
     log.fatal({ err: error }, 'service.cannot_start')
+    console.error(`darkroom cannot start: ${startProblem(error, config)}`)
     exit(1)
   }
   warnOf(config, log)

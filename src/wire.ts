@@ -32,6 +32,7 @@ import { makeSmaller } from './steps/smaller.ts'
 import { type SubmitStep, startSubmit } from './steps/submit.ts'
 import { type SweepStep, startSweep } from './steps/sweep.ts'
 import { makeWatch } from './steps/watch.ts'
+import { type Lock, lockFolder } from './store/lock.ts'
 import { openStore } from './store/store.ts'
 import { makeSender } from './webhook/send.ts'
 
@@ -87,10 +88,24 @@ async function startProviderOf(config: Config, log: Log): Promise<Sandbox | null
   })
 }
 
-/** Builds the service out of its parts, and listens. The only place that constructs things. */
+/**
+ * Builds the service out of its parts, and listens. The only place that constructs things.
+ * @throws Error where another process has the data folder, or the port.
+ */
 export async function startService(config: Config, parts: Parts): Promise<Service> {
-  const { clock, log } = parts
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  // Before anything is touched: what a living process is doing would look like what a dead one left behind.
+  const lock = lockFolder(join(config.dataDir, 'lock'))
+  try {
+    return await build(config, parts, lock)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+async function build(config: Config, parts: Parts, lock: Lock): Promise<Service> {
+  const { clock, log } = parts
   const secrets = config.secrets.length > 0 ? config.secrets : [await loadSecret(join(config.dataDir, 'secret'))]
   const signer = makeSigner(secrets)
   const disk = await openDisk(join(config.dataDir, 'jobs'))
@@ -98,6 +113,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
     path: join(config.dataDir, 'darkroom.db'),
     migrations: migrationsFolder,
     onFatal: parts.onFatal,
+    now: () => clock.now(),
   })
   const sandbox = await startProviderOf(config, log)
   const provider = connectProvider({
@@ -251,6 +267,7 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
     ])
     await Promise.all([provider.close(), fetcher.close(), sandbox?.close()])
     await store.close()
+    lock.release()
   }
   return { app, store, signer, sandbox, baseUrl, dataDir: config.dataDir, close }
 }

@@ -59,6 +59,24 @@ test('what waited in line when the backup was made is not submitted after a rest
   expect(again.sandbox?.submits[0]?.model).toBe('gpt-image-1')
 })
 
+test('a callback URL that was given out after the backup leads to no other task after a restore', async () => {
+  const dataDir = await testFolder()
+  const service = await startTestService({ DATA_DIR: dataDir, SANDBOX_FAULTS: 'lost' })
+  const submit = async (running: Running): Promise<JobView> =>
+    (await (await running.submit({ prompt: 'dark', image: dataUrl(await picture()) })).json()) as JobView
+  await submit(service)
+  const target = join(await testFolder(), 'backup')
+  await backUp(dataDir, target)
+  await submit(service)
+  const lost = new URL(service.sandbox?.submits[1]?.callbackUrl ?? '').pathname
+
+  const again = await startTestService({ DATA_DIR: target, SANDBOX_FAULTS: 'lost' })
+  const next = await submit(again)
+  const body = JSON.stringify({ success: true, data: [{ url: 'https://example.com/of-somebody-else.png' }] })
+  expect((await again.call(lost, { method: 'POST', body })).status).toBe(404)
+  expect((await (await again.call(`/jobs/${next.id}`)).json()) as JobView).toMatchObject({ status: 'processing', result: null })
+})
+
 test('while a backup is made nothing old is removed, and afterwards it goes', async () => {
   const service = await startTestService({})
   const job = await finish(service, 'gpt-image-1')

@@ -88,11 +88,14 @@ function jobDeleted(): ServiceError {
   return new ServiceError('not_found', 'the job was deleted while it was waited for')
 }
 
-/** A client that has gone before its job came to be made is not charged for it: its retry finds nothing to claim. */
-function isHeldFor(gone: AbortSignal): () => boolean {
+/**
+ * Whether a retry may claim the job as long as its answer did not arrive: not where an Idempotency-Key leads back to it. A
+ * client that has gone before its job came to be made is not charged for it: its retry would find nothing to claim.
+ */
+function isHeldFor({ idempotencyKey }: Order, gone: AbortSignal): () => boolean {
   return () => {
     if (gone.aborted) throw new ServiceError('conflict', 'the client went away before the job was made')
-    return true
+    return idempotencyKey === null
   }
 }
 
@@ -118,14 +121,12 @@ export function openAiRoutes(deps: OpenAiRoutesDeps) {
     const order = orderOf(request, deps.newId)
     const gone = clientGone(reply)
     let read: OpenAiRequest | null = null
-    const attended = new Set<string>()
     const releaseAtEnd = (jobId: string): void => {
-      attended.add(jobId)
       whenClosed(reply, () => held.release(jobId, !reply.raw.writableFinished))
     }
     held.attend(order.jobId)
     releaseAtEnd(order.jobId)
-    const making = { isHeld: isHeldFor(gone), ...claimFor(request, order, releaseAtEnd) }
+    const making = { isHeld: isHeldFor(order, gone), ...claimFor(request, order, releaseAtEnd) }
     const accepted = await accept.accept({ ...order, ...making }, async () => {
       const fields = await readFields(request, deps.blobs, order.jobId, deps.limits, 'openai')
       read = checkOpenAiRequest(fields, request, deps.requestLimits)
@@ -135,11 +136,6 @@ export function openAiRoutes(deps: OpenAiRoutesDeps) {
     const { mode, base64 } = read as unknown as OpenAiRequest
     if (accepted.replayed) void reply.header('idempotent-replayed', 'true')
     const { job } = accepted
-    // The job of an Idempotency-Key that was used before: it is waited for by one more.
-    if (!attended.has(job.id)) {
-      held.attend(job.id)
-      releaseAtEnd(job.id)
-    }
     if (accepted.kind === 'refused') {
       noteWhenSent(reply, job)
       return sendFailure(reply, request, failureOfRefusal(accepted))

@@ -43,7 +43,7 @@ type Following = {
 /** An event as it goes over the wire: made once, whoever reads it. */
 type Told = { id: number; jobId: string; owner: string; text: string; final: boolean }
 
-const batchSize = 500
+const batchSize = 100
 /** A reader that catches up is sent so much at once, and the next when that has gone out. */
 const catchUpSize = 50
 const manyReaders = 100
@@ -112,7 +112,10 @@ export async function startFeed(deps: FeedDeps): Promise<Feed> {
     }
     dispatched = events.at(-1)?.id ?? dispatched
     await dropGone(changed)
-    return events.length === batchSize ? ('now' as const) : null
+    if (events.length < batchSize) return null
+    // What was written goes out before there is more of it: nobody is dropped who could keep up.
+    await setImmediate()
+    return 'now' as const
   }
 
   /** A job that was deleted has no more to tell. */
@@ -163,6 +166,8 @@ export async function startFeed(deps: FeedDeps): Promise<Feed> {
       const last = await store.lastEventId()
       // An id that was never given out is of another time of this database: it is not waited for.
       const one: Following = { topic, reader, position: Math.min(after ?? last, last), isLive: false }
+      // What happened while nobody read was given out to all there were.
+      if (following.size === 0) dispatched = last
       if (closed) reader.end()
       else following.add(one)
       await catchUp(one)

@@ -3,6 +3,8 @@ import Database from 'better-sqlite3'
 export type NamedFile = { jobId: string; file: string }
 
 const holdName = 'backup'
+/** Marks a copy until it is put to use. */
+const restoredName = 'restored'
 
 /** Holds back the removal of old jobs and files until a time; called again, it prolongs. `until` 0: lets go. */
 export function hold(database: Database.Database, until: number): void {
@@ -36,10 +38,29 @@ export function snapshot(database: Database.Database, path: string, now: number)
           where status = 'queued'`)
         .run({ now })
       copy.prepare('delete from holds').run()
+      copy.prepare('insert into holds (name, until_at) values (@name, 0)').run({ name: restoredName })
     })()
   } finally {
     copy.close()
   }
+}
+
+/**
+ * Gives a database that was restored ids that none before had: its callback URLs are made of a task's id, and those that were
+ * given out after the backup was made must not lead to other tasks. The time in milliseconds is greater than any id yet.
+ * @returns whether it was one.
+ */
+export function leaveOutLostIds(database: Database.Database, now: number): boolean {
+  const raise = database.prepare('update sqlite_sequence set seq = max(seq, @now) where name = @name')
+  const begin = database.prepare('insert into sqlite_sequence (name, seq) values (@name, @now)')
+  const unmark = database.prepare('delete from holds where name = @name')
+  return database
+    .transaction(() => {
+      if (unmark.run({ name: restoredName }).changes === 0) return false
+      for (const name of ['tasks', 'events']) if (raise.run({ name, now }).changes === 0) begin.run({ name, now })
+      return true
+    })
+    .immediate()
 }
 
 /** Every file that a row names. */

@@ -2,6 +2,7 @@ import type { JobStore } from '../domain/store.ts'
 import { type CommandArgs, type CommandName, type CommandResult, commandNames } from './commands.ts'
 import { migrate, readMigrations } from './migrate.ts'
 import { openDatabase } from './open.ts'
+import { leaveOutLostIds } from './snapshot.ts'
 import { makeReads } from './sqlite.ts'
 import { startWriter } from './writer.ts'
 
@@ -10,6 +11,8 @@ export type StoreOptions = {
   path: string
   /** The folder of `0001_….sql`. */
   migrations: string
+  /** Milliseconds since 1970. */
+  now?: () => number
   /** The store can't be relied on any more: the process must end. */
   onFatal: (error: Error) => void
   /** One transaction was committed: how many commands it held, and how long it took. */
@@ -27,6 +30,7 @@ export async function openStore(options: StoreOptions): Promise<JobStore & { mig
   let migrated: string[]
   try {
     migrated = migrate(database, readMigrations(options.migrations))
+    leaveOutLostIds(database, (options.now ?? Date.now)())
   } finally {
     database.close()
   }

@@ -87,7 +87,8 @@ test('an answer that its client never read whole does not count as delivered', a
   socket.write(`${head(`POST ${path}`, headers)}${content}`)
   // Not reading at all: what was sent to it lies in the network's buffers when it gives up.
   socket.pause()
-  const [first] = await new Promise<string[]>(resolve => void until(() => accepted(service).length > 0).then(() => resolve(accepted(service))))
+  await until(() => accepted(service).length > 0)
+  const [first] = accepted(service)
   await service.ended(first ?? '')
   await new Promise(resolve => socket.once('readable', resolve))
   socket.resetAndDestroy()
@@ -105,14 +106,15 @@ test('an error that was delivered is the end of its job: a retry of it is a job 
   expect(second.jobId).not.toBe(first.jobId)
 })
 
-test('who waits by Idempotency-Key keeps the job from retries', async () => {
+test('a job under an Idempotency-Key belongs to that key alone', async () => {
   const service = await startTestService({ SANDBOX_DELAY_MS: '1000' })
   const content = await body()
   const key = { 'idempotency-key': 'order-7' }
   await leave(service, content, key)
   const second = post(service, content, key)
   const third = post(service, content, retry)
-  expect((await second).jobId).not.toBe((await third).jobId)
+  expect((await second).jobId).toBe(accepted(service)[0])
+  expect((await third).jobId).not.toBe((await second).jobId)
   expect(service.sandbox?.charges).toBe(2)
   // And a key of its own says by itself that it is no retry of another's.
   await leave(service, content)
@@ -126,7 +128,8 @@ test('a task that is started at once and whose id never arrived is found by the 
   const content = await body({ prompt: 'fault:hang', async: true })
   await leave(service, content)
   const again = await send(service, content, retry)
-  expect(await again.json()).toEqual({ task_id: accepted(service)[0] })
+  const { task_id: taskId } = (await again.json()) as { task_id: string }
+  expect(await (await service.call(`/jobs/${taskId}`)).json()).toMatchObject({ id: accepted(service)[0] })
   expect(service.sandbox?.charges).toBe(1)
   // One that asks to be called back elsewhere is another request.
   const elsewhere = await send(service, { ...content, callback_url: 'http://127.0.0.1:9/' }, retry)
@@ -144,7 +147,9 @@ test('what is not there in 280 s is a 504 that names the job, and its retry wait
     const answer = post(service, content, headers).finally(() => {
       over = true
     })
-    await until(() => logged(service, 'job.claimed_by_retry') + accepted(service).length > claims && service.sandbox?.charges === 1)
+    await until(
+      () => logged(service, 'job.claimed_by_retry') + accepted(service).length > claims && service.sandbox?.charges === 1,
+    )
     const startedAt = clock.now()
     while (!over && clock.now() < startedAt + 400_000) {
       await clock.advance(1_000)
