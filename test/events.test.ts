@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { expect, onTestFinished, test } from 'vitest'
 import type { JobView } from '../src/domain/view.ts'
+import { newJob, request } from './support/jobs.ts'
 import { dataUrl, picture } from './support/pictures.ts'
 import { type Running, startTestService } from './support/service.ts'
 
@@ -140,3 +141,44 @@ test('readers are let go when the service closes', async () => {
   await stream.ended
   expect(stream.events).toEqual([])
 })
+
+test('HEAD of a stream is answered and over', async () => {
+  const service = await startTestService()
+  const job = await submit(service)
+  for (const path of ['/events', `/jobs/${job.id}/events`]) {
+    const answer = await service.call(path, { method: 'HEAD' })
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+    expect(await answer.text()).toBe('')
+  }
+})
+
+test('a reader that reads nothing is dropped, and finds all of it when it comes back', async () => {
+  const service = await startTestService()
+  const slow = await follow(service, '/events')
+  slow.response.pause()
+  let ended = false
+  void slow.ended.then(() => {
+    ended = true
+  })
+  const job = newJob({ request: { ...request, edit: { ...request.edit, prompt: 'x'.repeat(32_000) } } })
+  const made: string[] = []
+  while (!ended && made.length < 2_000) {
+    const id = `${job.id}-${made.length}`
+    await service.store.createJob({ ...job, id, held: false })
+    await service.store.cancelJob({ jobId: id, now: job.now })
+    made.push(id)
+    // The socket's own end is only seen by who reads it.
+    if (made.length % 50 === 0 && (await connections(service)) === 0) break
+  }
+  expect(made.length).toBeLessThan(2_000)
+  const back = await follow(service, '/events', { 'last-event-id': '0' })
+  await back.count(made.length * 2)
+  expect(back.events.map(one => one.id)).toEqual(back.events.map((_one, index) => index + 1))
+})
+
+/** How many connections the service holds. */
+function connections(service: Running): Promise<number> {
+  return new Promise((resolve, reject) => {
+    service.app.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)))
+  })
+}

@@ -82,3 +82,14 @@ test('a result that cannot be copied yet is passed through from the provider, an
   expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true)
   expect(['no-store', 'private, max-age=31536000, immutable']).toContain(answer.headers.get('cache-control'))
 })
+
+test('a picture that cannot be made smaller is shown as it is', async () => {
+  const service = await startTestService()
+  const whole = await picture({ width: 800, height: 400 })
+  const broken = whole.subarray(0, whole.length - 40)
+  const result = await finish(service, { image: dataUrl(broken) })
+  const answer = await service.call(`/jobs/${result.id}/inputs/0?width=160`)
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
+  expect(Buffer.from(await answer.arrayBuffer()).equals(broken)).toBe(true)
+  expect((await readdir(join(service.dataDir, 'jobs', result.id))).filter(name => name.includes('.w160'))).toEqual([])
+})

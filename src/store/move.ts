@@ -100,7 +100,7 @@ export function taskMover(database: Database.Database, changed: Changed) {
   return { move }
 }
 
-type Column = keyof TaskRow & string
+type Column = keyof TaskRow
 
 /**
  * Writes what differs from a row, and only that: SQLite writes the index of every column that a statement names, changed or

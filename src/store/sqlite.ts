@@ -69,10 +69,10 @@ function jobLister(database: Database.Database, assemble: (row: JobRow) => JobRe
   const readAll = database.transaction((statement: Database.Statement<[object], JobRow>, filter: JobFilter): JobRecord[] =>
     statement.all(filter).map(assemble),
   )
-  const statements = new Map<string, Database.Statement<[object], unknown>>()
+  const statements = new Map<string, Database.Statement<[object]>>()
   /** At most sixty-four texts, each made of constants. */
   function prepared<Row>(sql: string): Database.Statement<[object], Row> {
-    const statement = statements.get(sql) ?? database.prepare<[object], unknown>(sql)
+    const statement = statements.get(sql) ?? database.prepare<[object]>(sql)
     statements.set(sql, statement)
     // A text always gives the same rows.
     return statement as Database.Statement<[object], Row>

@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { JobView } from '../../src/domain/view.ts'
+import { openDisk } from '../../src/files/disk.ts'
+import { startNotify } from '../../src/steps/notify.ts'
+import { makeResultBodies } from '../../src/steps/result-body.ts'
+import { makeSender } from '../../src/webhook/send.ts'
+import { until } from '../http/refusals.ts'
+import { testClock } from '../support/clock.ts'
+import { testFolder } from '../support/folder.ts'
+import { newJob, request } from '../support/jobs.ts'
+import { dataUrl, picture } from '../support/pictures.ts'
+import { type Answer, startReceiver } from '../support/receiver.ts'
+import { startTestService, testLog } from '../support/service.ts'
+import { testStore } from '../support/store.ts'
+
+const links = { job: (id: string) => `/jobs/${id}`, image: () => '/image', input: () => '/input' }
+const secret = `whsec_${randomBytes(24).toString('base64')}`
+
+/** A store with a job that was canceled and is to be told of, and a way to start the step on it, again and again. */
+async function setUp(answer: (count: number) => Answer) {
+  const receiver = await startReceiver(answer)
+  const store = await testStore()
+  const clock = testClock()
+  const job = newJob({ now: clock.now(), request: { ...request, webhookUrl: receiver.url, webhookEvents: ['job.canceled'] } })
+  await store.createJob(job)
+  await store.cancelJob({ jobId: job.id, now: clock.now() })
+  const bodies = makeResultBodies(await openDisk(join(await testFolder(), 'jobs')), links)
+  const start = () => {
+    const sender = makeSender({ allowPrivate: true }, [secret], '0')
+    const step = startNotify({ store, clock, log: testLog(), chance: () => 0.5, links, sender, bodies })
+    onTestFinished(() => step.close(AbortSignal.abort()))
+    return step
+  }
+  const delivery = async () => (await store.deliveries(job.id))[0]
+  return { receiver, store, clock, job, start, delivery }
+}
+
+test('what is under way when the service stops is broken off, and sent as soon as it is back', async () => {
+  const { receiver, start, delivery } = await setUp(count => (count === 1 ? 'silence' : { status: 204 }))
+  const first = start()
+  await receiver.count(1)
+  await first.close(AbortSignal.abort())
+  expect(await delivery()).toMatchObject({ status: 'pending', attempts: [] })
+  start()
+  await receiver.count(2)
+  await until(async () => (await delivery())?.status === 'delivered')
+  expect(new Set(receiver.received.map(one => one.headers['webhook-id'])).size).toBe(1)
+})
+
+test('what a sender took with it when it died is sent again when its lease is over', async () => {
+  const { receiver, store, clock, start, delivery } = await setUp(() => ({ status: 204 }))
+  const [taken] = await store.claimDeliveries({ now: clock.now(), until: clock.now() + 120_000, limit: 1, busyHosts: [] })
+  expect(taken?.jobId).toBeDefined()
+  start()
+  await clock.advance(119_999)
+  expect(receiver.received).toEqual([])
+  await clock.advance(1)
+  await until(async () => (await delivery())?.status === 'delivered')
+})
+
+test('a notice goes with its job', async () => {
+  const { receiver, store, job, start } = await setUp(() => ({ status: 500 }))
+  start()
+  await receiver.count(1)
+  await store.deleteJob({ jobId: job.id })
+  expect(await store.deliveries(job.id)).toEqual([])
+  expect(await store.nextDeliveryAt()).toBeNull()
+})
+
+test('a delivery that waits for its next try can be sent at once, one that is under way cannot', async () => {
+  let answer: Answer = { status: 500 }
+  const { receiver, store, clock, job, start, delivery } = await setUp(() => answer)
+  start()
+  for (const wait of [5_000, 300_000]) {
+    await until(async () => (await delivery())?.attempts.length === (wait === 5_000 ? 1 : 2))
+    await clock.advance(wait)
+  }
+  await until(async () => (await delivery())?.attempts.length === 3)
+  // The next try is half an hour away.
+  answer = 'silence'
+  expect(await store.redeliver({ jobId: job.id, id: null, now: clock.now() })).toBe(1)
+  await receiver.count(4)
+  expect(await store.redeliver({ jobId: job.id, id: null, now: clock.now() })).toBe(0)
+})
+
+test('a notice of what happened before a restart is sent after it', async () => {
+  const settings = { DATA_DIR: await testFolder(), WEBHOOK_ALLOW_PRIVATE: 'true' }
+  const receiver = await startReceiver(count => ({ status: count === 1 ? 503 : 204 }))
+  const service = await startTestService(settings)
+  const body = { prompt: 'dark', model: 'gpt-image-1', image: dataUrl(await picture()), webhook_url: receiver.url }
+  const { id } = (await (await service.submit(body)).json()) as JobView
+  await receiver.count(1)
+  await service.close(5_000)
+  const clock = testClock(Date.now() + 3_600_000)
+  const again = await startTestService(settings, { clock })
+  await receiver.count(2)
+  const [first, second] = receiver.received
+  expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id'])
+  expect(JSON.parse(second?.body.toString() ?? '')).toMatchObject({ type: 'job.succeeded', data: { id } })
+  await until(async () => (await again.store.deliveries(id))[0]?.status === 'delivered')
+})
+
+test('one delivery is sent again by its id, and only to the key of its job', async () => {
+  const receiver = await startReceiver()
+  const service = await startTestService({ API_KEYS: 'web:web-secret,app:app-secret', WEBHOOK_ALLOW_PRIVATE: 'true' })
+  const headers = { authorization: 'Bearer web-secret' }
+  const events = ['job.processing', 'job.succeeded']
+  const body = { prompt: 'dark', model: 'gpt-image-1', image: dataUrl(await picture()), webhook_url: receiver.url }
+  const { id } = (await (await service.submit({ ...body, webhook_events: events }, headers)).json()) as JobView
+  await until(async () => {
+    const all = await service.store.deliveries(id)
+    return all.length === 2 && all.every(one => one.status === 'delivered')
+  })
+  const [first] = await service.store.deliveries(id)
+  const again = (query: string, key = 'web-secret') =>
+    service.call(`/jobs/${id}/redeliver${query}`, { method: 'POST', headers: { authorization: `Bearer ${key}` } })
+  expect((await again(`?id=${first?.id}`, 'app-secret')).status).toBe(404)
+  expect((await again('?id=msg_unknown')).status).toBe(404)
+  expect((await again(`?id=${first?.id}&id=msg_2`)).status).toBe(400)
+  expect((await again(`?id=${first?.id}`)).status).toBe(202)
+  await receiver.count(3)
+  expect(receiver.received[2]?.headers['webhook-id']).toBe(first?.id)
+  const others = await service.call(`/jobs/${id}/deliveries`, { headers: { authorization: 'Bearer app-secret' } })
+  expect(others.status).toBe(404)
+})
