@@ -4,6 +4,7 @@ import type { TaskRef } from '../domain/records.ts'
 import type { Signer } from '../domain/signer.ts'
 import type { Ingest } from '../steps/ingest.ts'
 import { bodyOf, takeAnyBody } from './bodies.ts'
+import { decoded } from './encodings.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -27,7 +28,7 @@ export function callbackRoutes(deps: { ingest: Ingest; signer: Signer; maxCallba
     app.post('/callbacks/:token', { config: { access: 'callback' }, bodyLimit: Number.MAX_SAFE_INTEGER }, async request => {
       const { task } = request
       if (task === null) throw new ServiceError('not_found', 'there is no task of this token', { param: 'token' })
-      const outcome = await deps.ingest.callback(task, bodyOf(request))
+      const outcome = await deps.ingest.callback(task, decoded(bodyOf(request), request.headers['content-encoding']))
       if (outcome === 'unknown') throw new ServiceError('not_found', 'the job was deleted', { param: 'token' })
       return { received: true, outcome }
     })
