@@ -64,10 +64,17 @@ function cpuOf(pid: number): number | null {
   }
 }
 
-function serverOf(child: ChildProcess, port: number): Server {
+function serverOf(child: ChildProcess, port: number, lastWords: () => string): Server {
   const { pid } = child
   if (pid === undefined) throw new Error('a server could not be started')
-  return { port, cpuMs: () => cpuOf(pid), memory: memoryOf(pid), close: () => end(child) }
+  const onExit = (code: number | null, signal: string | null): void =>
+    console.error(`a server ended by itself (${signal ?? code}): ${lastWords()}`)
+  child.once('exit', onExit)
+  const close = (): Promise<void> => {
+    child.off('exit', onExit)
+    return end(child)
+  }
+  return { port, cpuMs: () => cpuOf(pid), memory: memoryOf(pid), close }
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -83,6 +90,7 @@ async function end(child: ChildProcess): Promise<void> {
 export async function startDarkroom(dataDir: string, nodeOptions: readonly string[] = []): Promise<Server> {
   const port = await freePort()
   const logPath = join(dataDir, 'service.log')
+  const lastWords = (): string => readFileSync(logPath, 'utf8').slice(-2_000)
   const log = openSync(logPath, 'a')
   const child = spawn(process.execPath, [...nodeOptions, mainFile], {
     stdio: ['ignore', log, log],
@@ -104,20 +112,15 @@ export async function startDarkroom(dataDir: string, nodeOptions: readonly strin
       FETCH_ALLOW_PRIVATE: 'true',
     },
   })
+  // Its own log says so: what answers on the port might be somebody else's.
   const deadline = Date.now() + readyWithinMs
-  for (;;) {
-    const ready = await fetch(`http://127.0.0.1:${port}/readyz`).then(
-      async answer => (await answer.text(), answer.status === 200),
-      () => false,
-    )
-    if (ready) break
-    if (child.exitCode !== null || Date.now() > deadline) {
-      await end(child)
-      throw new Error(`the service did not start:\n${readFileSync(logPath, 'utf8').slice(-2_000)}`)
-    }
+  while (!readFileSync(logPath, 'utf8').includes('"service.ready"')) {
     await sleep(50)
+    if (child.exitCode === null && Date.now() < deadline) continue
+    await end(child)
+    throw new Error(`the service did not start:\n${lastWords()}`)
   }
-  return serverOf(child, port)
+  return serverOf(child, port, lastWords)
 }
 
 /** Starts Fastify with nothing behind it. */
@@ -129,5 +132,5 @@ export async function startBare(answersPath: string, folder: string): Promise<Se
     await end(child)
     throw new Error('bare Fastify did not start')
   }
-  return serverOf(child, message.port)
+  return serverOf(child, message.port, () => 'bare Fastify')
 }

@@ -92,8 +92,7 @@ create index tasks_by_provider_id on tasks (provider_task_id) where provider_tas
 create index tasks_by_trace on tasks (trace_id) where trace_id is not null;
 create index tasks_queued on tasks (owner, id) where status = 'queued';
 create index tasks_queued_due on tasks (due_at) where status = 'queued';
-create index tasks_running on tasks (status, submitted_at) where status in ('submitting', 'submitted', 'unconfirmed');
-create index tasks_unfinished on tasks (expires_at) where status in ('queued', 'submitting', 'submitted', 'unconfirmed');
+create index tasks_unfinished on tasks (status, expires_at) where status in ('queued', 'submitting', 'submitted', 'unconfirmed');
 create index tasks_to_poll on tasks (poll_at) where poll_at is not null;
 
 -- Whose turn it is: the key whose last claim is longest ago goes first, over restarts too.

@@ -44,9 +44,8 @@ type Following = {
 type Told = { id: number; jobId: string; owner: string; text: string; final: boolean }
 
 const batchSize = 100
-/** A reader that catches up is sent so much at once, and the next when that has gone out. */
+/** A reader that catches up is sent one after the other, each when it took the last; so many are looked up at once. */
 const catchUpSize = 50
-const manyReaders = 100
 const heartbeatEveryMs = 15_000
 const heartbeat = ':\n\n'
 const endTypes = new Set(['job.succeeded', 'job.failed', 'job.canceled', 'job.expired'])
@@ -107,15 +106,12 @@ export async function startFeed(deps: FeedDeps): Promise<Feed> {
       // Nothing else runs between the two: whoever is live has all up to `dispatched`, before and after.
       for (const one of following) if (one.isLive && wants(one.topic, event)) send(one, event)
       dispatched = event.id
-      // Many readers take a while: requests get their turn in between.
-      if (following.size > manyReaders) await setImmediate()
+      // It goes out before there is more of it, so that nobody is dropped who could keep up; and requests get their turn.
+      await setImmediate()
     }
     dispatched = events.at(-1)?.id ?? dispatched
     await dropGone(changed)
-    if (events.length < batchSize) return null
-    // What was written goes out before there is more of it: nobody is dropped who could keep up.
-    await setImmediate()
-    return 'now' as const
+    return events.length === batchSize ? ('now' as const) : null
   }
 
   /** A job that was deleted has no more to tell. */
@@ -136,7 +132,10 @@ export async function startFeed(deps: FeedDeps): Promise<Feed> {
         : store.eventsAfter(topic.owner, position, catchUpSize))
       // What has not been given out yet comes to it as to all others.
       const events = found.filter(event => event.id <= upTo)
-      for (const event of await tellAll(events)) send(one, event)
+      for (const event of events) {
+        for (const told of await tellAll([event])) send(one, told)
+        await one.reader.drained()
+      }
       const isAll = events.length < catchUpSize
       // An event whose job is gone meanwhile is passed over.
       one.position = Math.max(one.position, isAll ? upTo : (events.at(-1)?.id ?? 0))
@@ -144,7 +143,6 @@ export async function startFeed(deps: FeedDeps): Promise<Feed> {
         one.isLive = true
         return
       }
-      await one.reader.drained()
     }
   }
 

@@ -135,3 +135,10 @@ export function jobFromRows(row: JobRow, tasks: TaskRow[], images: ImageRow[], i
     inputs: inputs.map(inputFromRow),
   }
 }
+
+/**
+ * Tasks that have not ended, by the index that holds only them: it is used where its own condition stands in the statement
+ * word for word, and `indexed by` makes one that cannot use it an error instead of a walk through all tasks.
+ */
+export const unfinishedTasks =
+  "tasks indexed by tasks_unfinished where status in ('queued', 'submitting', 'submitted', 'unconfirmed')"

@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3'
 import type { CallbackRecord, DueCopy, DuePoll, IdempotencyRecord, JobRecord, TaskRef } from '../domain/records.ts'
 import type { JobFilter } from '../domain/store.ts'
 import { deliveryReads, eventReads } from './outbox.ts'
-import { type ImageRow, type InputRow, type JobRow, jobFromRows, type TaskRow } from './rows.ts'
+import { type ImageRow, type InputRow, type JobRow, jobFromRows, type TaskRow, unfinishedTasks } from './rows.ts'
 
 /** What is asked of the store, on a connection that cannot write. */
 export function makeReads(database: Database.Database) {
@@ -104,7 +104,11 @@ function dueReads(database: Database.Database) {
   const queuedDue = database.prepare<[], { at: number | null }>("select min(due_at) as at from tasks where status = 'queued'")
   const queuedCount = database.prepare<[], { count: number }>("select count(*) as count from tasks where status = 'queued'")
   const expiry = database.prepare<[], { at: number | null }>(`
-    select min(expires_at) as at from tasks where status in ('queued', 'submitting', 'submitted', 'unconfirmed')`)
+    select min(at) as at from (
+      select min(expires_at) as at from ${unfinishedTasks} and status = 'queued'
+      union all select min(expires_at) from ${unfinishedTasks} and status = 'submitting'
+      union all select min(expires_at) from ${unfinishedTasks} and status = 'submitted'
+      union all select min(expires_at) from ${unfinishedTasks} and status = 'unconfirmed')`)
   const polls = database.prepare<{ now: number; limit: number }, DuePoll>(`
     select id as taskId, job_id as jobId, provider_task_id as providerTaskId, polls, status, submitted_at as submittedAt,
       expires_at as expiresAt

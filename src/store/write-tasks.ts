@@ -5,6 +5,7 @@ import type { ProviderError, Result } from '../domain/result.ts'
 import type { Applied, Receipt } from '../domain/store.ts'
 import type { Changed } from './commands.ts'
 import { taskMover } from './move.ts'
+import { unfinishedTasks } from './rows.ts'
 import { imageInserter } from './write-images.ts'
 
 /** How many of a job's callbacks are noted; more are answered alike, but leave no row, so that no sender fills the disk. */
@@ -16,10 +17,10 @@ export function taskCommands(database: Database.Database, changed: Changed) {
   const noteCallback = callbackNoter(database)
   const jobOf = database.prepare<{ id: number }, { job_id: string }>('select job_id from tasks where id = @id')
   const overdue = database.prepare<{ now: number; limit: number }, { id: number }>(`
-    select id from tasks where status in ('queued', 'submitting', 'submitted', 'unconfirmed') and expires_at <= @now
+    select id from ${unfinishedTasks} and expires_at <= @now
     order by expires_at limit @limit`)
   const stranded = database.prepare<{ by: string; now: number }, { id: number }>(`
-    select id from tasks where status = 'submitting' and (claimed_by <> @by or claimed_until <= @now)`)
+    select id from ${unfinishedTasks} and status = 'submitting' and (claimed_by <> @by or claimed_until <= @now)`)
   // One that ended while it was asked for is not asked for again.
   const setPoll = database.prepare(`
     update tasks set polls = polls + 1, poll_at = case when charge = 'possible' then @pollAt end where id = @id`)
@@ -130,8 +131,8 @@ function canceler(database: Database.Database, move: TaskMove) {
 /** Claims: which task is submitted next, and by whom. */
 function claiming(database: Database.Database, move: TaskMove) {
   const running = database.prepare<{ since: number }, { count: number }>(`
-    select (select count(*) from tasks where status in ('submitting', 'submitted'))
-         + (select count(*) from tasks where status = 'unconfirmed' and submitted_at > @since) as count`)
+    select (select count(*) from ${unfinishedTasks} and status in ('submitting', 'submitted'))
+         + (select count(*) from ${unfinishedTasks} and status = 'unconfirmed' and submitted_at > @since) as count`)
   // The keys in turn, and of each key the oldest that is due: a key's thousand jobs don't hold up another key's first.
   const next = database.prepare<{ now: number }, { id: number; owner: string }>(`
     with waiting as (select distinct owner from tasks where status = 'queued')

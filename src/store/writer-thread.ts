@@ -10,18 +10,17 @@ import { openDatabase } from './open.ts'
 function main(path: string, port: NonNullable<typeof parentPort>): void {
   const database = openDatabase(path, 'writer')
   const run = batchRunner(database)
-  port.on('message', (first: WriteRequest[] | 'close') => {
+  port.on('message', (first: string) => {
     const batch: WriteRequest[] = []
     let closing = false
-    const take = (message: WriteRequest[] | 'close'): void => {
+    const take = (message: string): void => {
       if (message === 'close') closing = true
-      else batch.push(...message)
+      else batch.push(...(JSON.parse(message) as WriteRequest[])) // only writer.ts has the other end
     }
     take(first)
     // Whatever came while the last commit was on its way to the disk joins this one.
-    for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port))
-      take(more.message as WriteRequest[] | 'close') // only writer.ts has the other end
-    if (batch.length > 0) port.postMessage(run(batch))
+    for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port)) take(String(more.message))
+    if (batch.length > 0) port.postMessage(JSON.stringify(run(batch)))
     if (closing) {
       database.close()
       port.close()

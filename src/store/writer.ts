@@ -53,8 +53,8 @@ export async function startWriter(path: string, events: WriterEvents): Promise<W
   }
   const flush = (): void => {
     if (pending.length === 0) return
-    // The array is copied into the other thread; nothing is shared.
-    worker.postMessage(pending)
+    // As text: for small objects JSON is several times as fast as the copying of structures.
+    worker.postMessage(JSON.stringify(pending))
     pending = []
   }
   const settle = (batch: BatchReply): void => {
@@ -75,7 +75,7 @@ export async function startWriter(path: string, events: WriterEvents): Promise<W
     worker.once('error', reject)
   })
   worker.removeAllListeners('error')
-  worker.on('message', settle)
+  worker.on('message', (text: string) => settle(JSON.parse(text) as BatchReply)) // from writer-thread.ts
   worker.on('error', error => fail(error instanceof Error ? error : new Error(String(error))))
   const exited = new Promise<void>(resolve => {
     worker.once('exit', code => {

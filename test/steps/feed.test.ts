@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { array, assert, asyncProperty, constantFrom, integer, record } from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import type { JobStore } from '../../src/domain/store.ts'
 import { type Feed, type Reader, startFeed } from '../../src/steps/feed.ts'
@@ -62,14 +62,14 @@ const idsAfter = async (store: JobStore, owner: string | null, after: number): P
 
 test('whenever a reader comes, and from wherever it goes on, it is told each event once and in order', async () => {
   const { store, feed } = await start()
-  const step = fc.record({
-    writes: fc.integer({ min: 0, max: 8 }),
-    owner: fc.constantFrom('a', 'b', null),
-    back: fc.integer({ min: 0, max: 300 }),
-    turns: fc.integer({ min: 0, max: 3 }),
+  const step = record({
+    writes: integer({ min: 0, max: 8 }),
+    owner: constantFrom('a', 'b', null),
+    back: integer({ min: 0, max: 300 }),
+    turns: integer({ min: 0, max: 3 }),
   })
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async steps => {
+  await assert(
+    asyncProperty(array(step, { minLength: 1, maxLength: 12 }), async steps => {
       const writes: Promise<unknown>[] = []
       const follows: Promise<{ one: TestReader; owner: string | null; after: number; stop: () => void }>[] = []
       for (const { writes: count, owner, back, turns } of steps) {
@@ -104,7 +104,7 @@ test('a reader that comes from far back is sent no more at once than it takes, a
   await feed.follow({ owner: null }, null, quick)
   await make(store)
   await quick.until(() => quick.ids.length === 2)
-  expect(slow.ids).toHaveLength(50)
+  expect(slow.ids).toHaveLength(1)
   release()
   await following
   await slow.until(() => slow.ids.length === 202)

@@ -54,6 +54,7 @@ test('what a sender took with it when it died is sent again when its lease is ov
   const [taken] = await store.claimDeliveries({ now: clock.now(), until: clock.now() + 120_000, limit: 1, busyHosts: [] })
   expect(taken?.jobId).toBeDefined()
   start()
+  await until(() => clock.waiting() > 0)
   await clock.advance(119_999)
   expect(receiver.received).toEqual([])
   await clock.advance(1)
