@@ -17,7 +17,7 @@ export function makeCommands(database: Database.Database, changed: Changed) {
     ...jobCommands(database, changed),
     ...taskCommands(database, changed),
     ...imageCommands(database, changed),
-    ...retentionCommands(database),
+    ...retentionCommands(database, changed),
     ...deliveryCommands(database, changed),
   }
 }

@@ -65,7 +65,9 @@ export function imageCommands(database: Database.Database, changed: Changed) {
     },
 
     inputStored(a: { jobId: string; position: number; file: StoredFile }): boolean {
-      return input.run({ jobId: a.jobId, position: a.position, ...fileColumns(a.file) }).changes === 1
+      const done = input.run({ jobId: a.jobId, position: a.position, ...fileColumns(a.file) }).changes === 1
+      if (done) changed(a.jobId)
+      return done
     },
   }
 }

@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3'
+import type { Changed } from './commands.ts'
 
-export function retentionCommands(database: Database.Database) {
+export function retentionCommands(database: Database.Database, changed: Changed) {
   const held = database.prepare<{ now: number }, { one: number }>('select 1 as one from holds where until_at > @now limit 1')
   const dropJobs = database.prepare<{ completedBefore: number; limit: number }, { id: string }>(`
     delete from jobs where rowid in
@@ -13,7 +14,9 @@ export function retentionCommands(database: Database.Database) {
     dropJobs(a: { completedBefore: number; limit: number; now: number }): string[] {
       // Asked in the same transaction: a hold that was set before it is never overlooked.
       if (held.get({ now: a.now }) !== undefined) return []
-      return dropJobs.all({ completedBefore: a.completedBefore, limit: a.limit }).map(row => row.id)
+      const jobIds = dropJobs.all({ completedBefore: a.completedBefore, limit: a.limit }).map(row => row.id)
+      for (const jobId of jobIds) changed(jobId)
+      return jobIds
     },
     dropIdempotencyKeys(a: { createdBefore: number; limit: number }): number {
       return dropKeys.run(a).changes
