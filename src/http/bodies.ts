@@ -16,13 +16,8 @@ function brokeOff(cause: unknown): ServiceError {
  * A request's body as it comes. Its connection is left open on an error: an answer is still to be sent on it.
  * @throws ServiceError `invalid_request` where the connection is lost before the body's end.
  */
-export function bodyOf(request: FastifyRequest): AsyncIterable<Buffer> {
-  const declared = Number(request.headers['content-length'] ?? Number.NaN)
-  return declared <= smallBodyBytes ? inOnePiece(request.raw) : inPieces(request.raw)
-}
-
-async function* inPieces(raw: IncomingMessage): AsyncGenerator<Buffer> {
-  const body: AsyncIterable<Buffer> = raw.iterator({ destroyOnReturn: false })
+export async function* bodyOf(request: FastifyRequest): AsyncGenerator<Buffer> {
+  const body: AsyncIterable<Buffer> = request.raw.iterator({ destroyOnReturn: false })
   try {
     yield* body
   } catch (error) {
@@ -31,20 +26,30 @@ async function* inPieces(raw: IncomingMessage): AsyncGenerator<Buffer> {
   }
 }
 
-/** Most callbacks are small and come whole; a stream's own iterator costs more than all the rest of taking one. */
-async function* inOnePiece(raw: IncomingMessage): AsyncGenerator<Buffer> {
-  const chunks = await new Promise<Buffer[]>((resolve, reject) => {
+/**
+ * The whole of a small body: a stream's own iterator costs more than all the rest of taking one. null: it is not small, or does
+ * not say how long it is.
+ * @throws ServiceError as above.
+ */
+export function smallBodyOf(request: FastifyRequest): Promise<Buffer> | null {
+  const declared = Number(request.headers['content-length'] ?? Number.NaN)
+  return declared <= smallBodyBytes ? wholeBody(request.raw) : null
+}
+
+function wholeBody(raw: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
     const received: Buffer[] = []
     if (raw.destroyed && !raw.complete) reject(brokeOff(raw.errored))
     raw.on('data', (chunk: Buffer) => received.push(chunk))
-    raw.once('end', () => resolve(received))
+    raw.once('end', () => {
+      const [first = Buffer.alloc(0)] = received
+      resolve(received.length === 1 ? first : Buffer.concat(received))
+    })
     raw.once('error', error => reject(brokeOff(error)))
     raw.once('close', () => {
       if (!raw.complete) reject(brokeOff(null))
     })
   })
-  const [first] = chunks
-  if (first !== undefined) yield chunks.length === 1 ? first : Buffer.concat(chunks)
 }
 
 /** JSON and forms are read by the routes themselves, as streams; everything else is refused with 415. */

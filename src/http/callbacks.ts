@@ -3,7 +3,7 @@ import { ServiceError } from '../domain/errors.ts'
 import type { TaskRef } from '../domain/records.ts'
 import type { Signer } from '../domain/signer.ts'
 import type { Ingest } from '../steps/ingest.ts'
-import { bodyOf, takeAnyBody } from './bodies.ts'
+import { bodyOf, smallBodyOf, takeAnyBody } from './bodies.ts'
 import { decoded } from './encodings.ts'
 
 declare module 'fastify' {
@@ -28,7 +28,9 @@ export function callbackRoutes(deps: { ingest: Ingest; signer: Signer; maxCallba
     app.post('/callbacks/:token', { config: { access: 'callback' }, bodyLimit: Number.MAX_SAFE_INTEGER }, async request => {
       const { task } = request
       if (task === null) throw new ServiceError('not_found', 'there is no task of this token', { param: 'token' })
-      const outcome = await deps.ingest.callback(task, decoded(bodyOf(request), request.headers['content-encoding']))
+      const encoding = request.headers['content-encoding']
+      const small = encoding === undefined ? smallBodyOf(request) : null
+      const outcome = await deps.ingest.callback(task, small ?? decoded(bodyOf(request), encoding))
       if (outcome === 'unknown') throw new ServiceError('not_found', 'the job was deleted', { param: 'token' })
       return { received: true, outcome }
     })

@@ -5,6 +5,7 @@ import { parseResult } from '../domain/result.ts'
 import type { Applied, JobStore } from '../domain/store.ts'
 import { LiftError, type Lifted, liftJson } from '../files/lift.ts'
 import { pictureOptions } from '../files/pictures-in-results.ts'
+import { parsePlain } from '../files/plain.ts'
 import { discardUnnamed, isCertainlyNotKept } from './leftovers.ts'
 
 export type IngestDeps = {
@@ -26,8 +27,11 @@ export type Ingest = {
    * Takes one callback. Resolves when its result is durable and shows in a read.
    * @throws ServiceError `invalid_request` where there is no result in it, `payload_too_large`, `storage_full`.
    */
-  callback(ref: TaskRef, body: AsyncIterable<Uint8Array>): Promise<Applied['outcome']>
+  callback(ref: TaskRef, body: CallbackBody): Promise<Applied['outcome']>
 }
+
+/** As it comes; or, of a small one, all of it. */
+export type CallbackBody = AsyncIterable<Uint8Array> | Promise<Buffer>
 
 /** How much of a callback that can't be read is kept, to see what was wrong with it. */
 const keptRawBytes = 2 ** 20
@@ -42,6 +46,10 @@ function withoutPictures(lifted: Lifted): string {
     return file === undefined ? value : `(${file.sizeBytes} bytes, ${file.contentType}, sha256 ${file.sha256})`
   }
   return JSON.stringify(lifted.value, noted).slice(0, keptTextLength)
+}
+
+async function* onePiece(body: Promise<Buffer>): AsyncGenerator<Buffer> {
+  yield await body
 }
 
 /** The same bytes, and how many have come. */
@@ -59,10 +67,11 @@ function counted(body: AsyncIterable<Uint8Array>): { bytes: AsyncIterable<Uint8A
 export function makeIngest(deps: IngestDeps): Ingest {
   const { store, blobs, clock, log } = deps
 
-  async function read(ref: TaskRef, body: AsyncIterable<Uint8Array>): Promise<Lifted> {
-    const { bytes, count } = counted(body)
+  async function read(ref: TaskRef, body: CallbackBody): Promise<Lifted> {
+    const { bytes, count } = counted(body instanceof Promise ? onePiece(body) : body)
     try {
-      return await liftJson(bytes, pictureOptions(blobs, ref.jobId, deps.maxCallbackBytes, keptRawBytes))
+      const plain = body instanceof Promise ? parsePlain(await body) : null
+      return plain ?? (await liftJson(bytes, pictureOptions(blobs, ref.jobId, deps.maxCallbackBytes, keptRawBytes)))
     } catch (error) {
       const told = error instanceof LiftError ? error : null
       await malformed(ref, told?.raw ?? null, count())
@@ -123,7 +132,7 @@ export function makeIngest(deps: IngestDeps): Ingest {
     }
   }
 
-  async function callback(ref: TaskRef, body: AsyncIterable<Uint8Array>): Promise<Applied['outcome']> {
+  async function callback(ref: TaskRef, body: CallbackBody): Promise<Applied['outcome']> {
     const { taskId, jobId } = ref
     const startedAt = clock.now()
     const lifted = await read(ref, body)
