@@ -1,4 +1,5 @@
 -- Times are milliseconds since 1970 (UTC) and end in _at; sizes are bytes. JSON columns hold text that json_valid accepts.
+-- Alternatives are spelled out: for `in` with more than two, SQLite fills a table each time that a row is written.
 -- A picture's bytes are never here: a row names a file in the job's folder.
 
 create table jobs (
@@ -23,8 +24,10 @@ create table jobs (
   completed_at     integer,
   expires_at       integer not null,
   constraint jobs_key primary key (id),
-  constraint jobs_status check (status in ('queued', 'processing', 'succeeded', 'failed', 'canceled', 'expired')),
-  constraint jobs_completed check ((completed_at is not null) = (status in ('succeeded', 'failed', 'canceled', 'expired'))),
+  constraint jobs_status check (status = 'queued' or status = 'processing' or status = 'succeeded' or status = 'failed'
+    or status = 'canceled' or status = 'expired'),
+  constraint jobs_completed check ((completed_at is not null) = (status = 'succeeded' or status = 'failed'
+    or status = 'canceled' or status = 'expired')),
   constraint jobs_n check (n between 1 and 10),
   constraint jobs_json check (json_valid(params) and json_valid(metadata) and json_valid(warnings) and json_valid(webhook_events))
 ) strict;
@@ -77,13 +80,15 @@ create table tasks (
   expires_at       integer not null,
   constraint tasks_position unique (job_id, position),
   constraint tasks_job foreign key (job_id) references jobs (id) on delete cascade,
-  constraint tasks_status check (status in
-    ('queued', 'submitting', 'submitted', 'unconfirmed', 'succeeded', 'failed', 'canceled', 'expired')),
-  constraint tasks_charge check (charge in ('none', 'possible', 'made')),
-  constraint tasks_source check (source in ('callback', 'poll', 'inline')),
-  constraint tasks_running check (status not in ('submitting', 'submitted', 'unconfirmed') or (charge = 'possible' and attempts > 0)),
+  constraint tasks_status check (status = 'queued' or status = 'submitting' or status = 'submitted' or status = 'unconfirmed'
+    or status = 'succeeded' or status = 'failed' or status = 'canceled' or status = 'expired'),
+  constraint tasks_charge check (charge = 'none' or charge = 'possible' or charge = 'made'),
+  constraint tasks_source check (source = 'callback' or source = 'poll' or source = 'inline'),
+  constraint tasks_running check ((status <> 'submitting' and status <> 'submitted' and status <> 'unconfirmed')
+    or (charge = 'possible' and attempts > 0)),
   constraint tasks_claimed check ((status = 'submitting') = (claimed_by is not null)),
-  constraint tasks_completed check ((completed_at is not null) = (status in ('succeeded', 'failed', 'canceled', 'expired'))),
+  constraint tasks_completed check ((completed_at is not null) = (status = 'succeeded' or status = 'failed'
+    or status = 'canceled' or status = 'expired')),
   constraint tasks_succeeded check (status <> 'succeeded' or (source is not null and charge = 'made')),
   constraint tasks_error check (error is null or json_valid(error))
 ) strict;
@@ -92,7 +97,7 @@ create index tasks_by_provider_id on tasks (provider_task_id) where provider_tas
 create index tasks_by_trace on tasks (trace_id) where trace_id is not null;
 create index tasks_queued on tasks (owner, id) where status = 'queued';
 create index tasks_queued_due on tasks (due_at) where status = 'queued';
-create index tasks_unfinished on tasks (status, expires_at) where status in ('queued', 'submitting', 'submitted', 'unconfirmed');
+create index tasks_unfinished on tasks (status, expires_at) where completed_at is null;
 create index tasks_to_poll on tasks (poll_at) where poll_at is not null;
 
 -- Whose turn it is: the key whose last claim is longest ago goes first, over restarts too.
@@ -141,7 +146,7 @@ create table callbacks (
   file        text, -- the beginning of one that could not be read
   constraint callbacks_key primary key (id),
   constraint callbacks_job foreign key (job_id) references jobs (id) on delete cascade,
-  constraint callbacks_outcome check (outcome in ('applied', 'duplicate', 'late', 'malformed'))
+  constraint callbacks_outcome check (outcome = 'applied' or outcome = 'duplicate' or outcome = 'late' or outcome = 'malformed')
 ) strict;
 
 create index callbacks_by_job on callbacks (job_id, id);
@@ -173,7 +178,7 @@ create table deliveries (
   constraint deliveries_key primary key (id),
   constraint deliveries_job foreign key (job_id) references jobs (id) on delete cascade,
   constraint deliveries_kind check (kind in ('webhook', 'callback')),
-  constraint deliveries_status check (status in ('pending', 'delivered', 'failed')),
+  constraint deliveries_status check (status = 'pending' or status = 'delivered' or status = 'failed'),
   constraint deliveries_due check ((due_at is not null) = (status = 'pending'))
 ) strict, without rowid;
 

@@ -137,8 +137,7 @@ export function jobFromRows(row: JobRow, tasks: TaskRow[], images: ImageRow[], i
 }
 
 /**
- * Tasks that have not ended, by the index that holds only them: it is used where its own condition stands in the statement
- * word for word, and `indexed by` makes one that cannot use it an error instead of a walk through all tasks.
+ * Tasks that have not ended, by the index that holds only them. `indexed by` makes a statement that cannot use it an error
+ * instead of a walk through all tasks.
  */
-export const unfinishedTasks =
-  "tasks indexed by tasks_unfinished where status in ('queued', 'submitting', 'submitted', 'unconfirmed')"
+export const unfinishedTasks = 'tasks indexed by tasks_unfinished where completed_at is null'

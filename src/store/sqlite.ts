@@ -7,9 +7,14 @@ import { type ImageRow, type InputRow, type JobRow, jobFromRows, type TaskRow, u
 /** What is asked of the store, on a connection that cannot write. */
 export function makeReads(database: Database.Database) {
   const jobById = database.prepare<{ id: string }, JobRow>('select * from jobs where id = @id')
-  const tasksOf = database.prepare<{ id: string }, TaskRow>('select * from tasks where job_id = @id order by position')
-  const imagesOf = database.prepare<{ id: string }, ImageRow>('select * from images where job_id = @id order by position')
-  const inputsOf = database.prepare<{ id: string }, InputRow>('select * from inputs where job_id = @id order by position')
+  // With the bare parameter, SQLite plans these anew at every call, to see whether it still need not sort.
+  const tasksOf = database.prepare<{ id: string }, TaskRow>('select * from tasks where job_id = (select @id) order by position')
+  const imagesOf = database.prepare<{ id: string }, ImageRow>(
+    'select * from images where job_id = (select @id) order by position',
+  )
+  const inputsOf = database.prepare<{ id: string }, InputRow>(
+    'select * from inputs where job_id = (select @id) order by position',
+  )
   const jobIdsByTask = database.prepare<{ taskId: string }, { job_id: string }>(
     'select job_id from tasks where provider_task_id = @taskId order by id desc limit 10',
   )

@@ -19,9 +19,8 @@ const setFile = `
 
 /** Adds a result's pictures to a job, after those that are there. */
 export function imageInserter(database: Database.Database) {
-  const last = database.prepare<{ jobId: string }, { next: number }>(
-    'select coalesce(max(position), -1) + 1 as next from images where job_id = @jobId',
-  )
+  // Pictures of a job are never removed singly, so that their number is the next position.
+  const last = database.prepare<{ jobId: string }, { next: number }>('select count(*) as next from images where job_id = @jobId')
   const insert = database.prepare(`
     insert into images (job_id, position, task_id, late, provider_url, revised_prompt, created, file, content_type, size_bytes,
       sha256, width, height, arrived_at, copy_at)

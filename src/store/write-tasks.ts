@@ -17,7 +17,7 @@ export function taskCommands(database: Database.Database, changed: Changed) {
   const noteCallback = callbackNoter(database)
   const jobOf = database.prepare<{ id: number }, { job_id: string }>('select job_id from tasks where id = @id')
   const overdue = database.prepare<{ now: number; limit: number }, { id: number }>(`
-    select id from ${unfinishedTasks} and expires_at <= @now
+    select id from ${unfinishedTasks} and status in ('queued', 'submitting', 'submitted', 'unconfirmed') and expires_at <= @now
     order by expires_at limit @limit`)
   const stranded = database.prepare<{ by: string; now: number }, { id: number }>(`
     select id from ${unfinishedTasks} and status = 'submitting' and (claimed_by <> @by or claimed_until <= @now)`)
