@@ -33,5 +33,6 @@ VOLUME /data
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "-e", \
   "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then(answer => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-# Node itself is process 1 and takes the SIGTERM: no shell, no npm in between.
-CMD ["node", "src/main.ts"]
+# Node itself is process 1 and takes the SIGTERM: no shell, no npm in between. A small young generation is collected more often,
+# so that large results leave half the memory behind, at the same speed.
+CMD ["node", "--max-semi-space-size=4", "src/main.ts"]

@@ -86,8 +86,11 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer)
 }
 
+/** As in package.json's start script. */
+const nodeOptions = ['--max-semi-space-size=4']
+
 /** Starts the service as `npm start` does, with the settings of one that runs in earnest, on a data folder of its own. */
-export async function startDarkroom(dataDir: string, nodeOptions: readonly string[] = []): Promise<Server> {
+export async function startDarkroom(dataDir: string): Promise<Server> {
   const port = await freePort()
   const logPath = join(dataDir, 'service.log')
   const lastWords = (): string => readFileSync(logPath, 'utf8').slice(-2_000)
