@@ -111,7 +111,8 @@ export class Folders {
   /** Removes a job's folder and all that is in it. */
   async remove(jobId: string): Promise<void> {
     const mark = this.#unsynced.get(jobId)
-    await rm(this.pathOf(jobId), { recursive: true, force: true })
+    // Tried again where something was written into it meanwhile: a picture that is still being copied, say.
+    await rm(this.pathOf(jobId), { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
     this.#forget(jobId, mark)
   }
 
