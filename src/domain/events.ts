@@ -8,6 +8,3 @@ export const jobEventTypes = [
   'job.late_result',
 ] as const
 export type JobEventType = (typeof jobEventTypes)[number]
-
-/** A job's history also begins with its creation, which no webhook tells. */
-export type HistoryType = JobEventType | 'job.queued' | 'job.image'

@@ -84,7 +84,6 @@ export interface JobStore {
   /** Throws where the store can't be read. */
   probe(): Promise<void>
 
-  queuedTasks(): Promise<number>
   nextQueuedAt(): Promise<number | null>
   nextExpiryAt(): Promise<number | null>
   nextPollAt(): Promise<number | null>

@@ -1,8 +1,8 @@
 import type { Signer } from '../domain/signer.ts'
 import type { Links } from '../domain/view.ts'
 
-export const imagePath = (jobId: string, position: number): string => `/jobs/${jobId}/images/${position}`
-export const inputPath = (jobId: string, position: number): string => `/jobs/${jobId}/inputs/${position}`
+const imagePath = (jobId: string, position: number): string => `/jobs/${jobId}/images/${position}`
+const inputPath = (jobId: string, position: number): string => `/jobs/${jobId}/inputs/${position}`
 
 /** Makes the URLs that clients are given. `base` is where the world reaches us; never what a request's Host says. */
 export function makeLinks(base: () => string, signer: Signer, now: () => number): Links {

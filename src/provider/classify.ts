@@ -60,11 +60,3 @@ const maxWordsLength = 2_000
 function ownError(code: string, message: string): ProviderError {
   return { code, message, traceId: null }
 }
-
-/** Retry-After in either of its forms, as milliseconds from now; null where there is none. */
-export function parseRetryAfter(header: unknown, now: number): number | null {
-  if (typeof header !== 'string') return null
-  if (/^\d{1,9}(\.\d+)?$/.test(header.trim())) return Math.round(Number(header) * 1_000)
-  const at = Date.parse(header)
-  return Number.isNaN(at) ? null : Math.max(0, at - now)
-}

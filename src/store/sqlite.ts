@@ -107,7 +107,6 @@ function jobLister(database: Database.Database, assemble: (row: JobRow) => JobRe
 /** What the steps have to do, and when the next of it is due. */
 function dueReads(database: Database.Database) {
   const queuedDue = database.prepare<[], { at: number | null }>("select min(due_at) as at from tasks where status = 'queued'")
-  const queuedCount = database.prepare<[], { count: number }>("select count(*) as count from tasks where status = 'queued'")
   const expiry = database.prepare<[], { at: number | null }>(`
     select min(at) as at from (
       select min(expires_at) as at from ${unfinishedTasks} and status = 'queued'
@@ -126,9 +125,6 @@ function dueReads(database: Database.Database) {
   return {
     async nextQueuedAt(): Promise<number | null> {
       return queuedDue.get()?.at ?? null
-    },
-    async queuedTasks(): Promise<number> {
-      return queuedCount.get()?.count ?? 0
     },
     async nextExpiryAt(): Promise<number | null> {
       return expiry.get()?.at ?? null
