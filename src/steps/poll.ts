@@ -102,8 +102,9 @@ export function startPoll(deps: PollDeps): PollStep {
   /** Not over, or not known: right after a submit that may be lag, not loss. */
   async function postpone(task: DuePoll): Promise<void> {
     const now = clock.now()
-    const over = now >= task.expiresAt + lateWindowMs
-    await store.taskPolled({ taskId: task.taskId, pollAt: over ? null : pollRetryAt(task.polls, deps.pollEveryMs, now) })
+    const givenUpAt = task.expiresAt + lateWindowMs
+    const pollAt = now >= givenUpAt ? null : Math.min(givenUpAt, pollRetryAt(task.polls, deps.pollEveryMs, now))
+    await store.taskPolled({ taskId: task.taskId, pollAt })
   }
 
   async function identify(task: DuePoll, record: TaskRecord): Promise<void> {
