@@ -5,7 +5,6 @@ export const statusOfCode = {
   payment_required: 402,
   forbidden: 403,
   not_found: 404,
-  method_not_allowed: 405,
   request_timeout: 408,
   conflict: 409,
   payload_too_large: 413,
@@ -21,13 +20,15 @@ export const statusOfCode = {
 export type ErrorCode = keyof typeof statusOfCode
 
 /** The field `type` of an error: the families that OpenAI's SDKs know. */
-export type ErrorType =
-  | 'invalid_request_error'
-  | 'authentication_error'
-  | 'permission_error'
-  | 'not_found_error'
-  | 'rate_limit_error'
-  | 'api_error'
+export const errorTypes = [
+  'invalid_request_error',
+  'authentication_error',
+  'permission_error',
+  'not_found_error',
+  'rate_limit_error',
+  'api_error',
+] as const
+export type ErrorType = (typeof errorTypes)[number]
 
 function typeOfStatus(status: number): ErrorType {
   if (status === 401) return 'authentication_error'

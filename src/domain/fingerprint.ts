@@ -9,7 +9,8 @@ import type { JobRequest } from './request.ts'
 export function fingerprint(request: JobRequest): string {
   const { edit } = request
   const inputs = edit.inputs.map(input => [input.role, input.url ?? input.file?.sha256])
-  const ownFields = [request.metadata, request.webhookUrl, request.webhookEvents.toSorted(), request.timeoutS]
+  const timeoutS = request.isTimeoutGiven ? request.timeoutS : null
+  const ownFields = [request.metadata, request.webhookUrl, request.webhookEvents.toSorted(), timeoutS]
   // Only where there is one: what other requests are known by stays as it was.
   const callback = request.clientCallback === undefined ? [] : [request.clientCallback.url, request.clientCallback.base64]
   const whole = [edit.model, edit.prompt, inputs, asText(edit.params), edit.n, asText(ownFields), ...callback]
@@ -25,9 +26,11 @@ function asText(value: unknown): unknown {
   return ['object', ...entries.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))]
 }
 
+export const idempotencyKeyForm = /^[\x20-\x7e]{1,255}$/
+
 /** @throws ServiceError where an Idempotency-Key is not 1 to 255 printable characters. */
 export function checkIdempotencyKey(key: string): string {
-  if (!/^[\x20-\x7e]{1,255}$/.test(key))
+  if (!idempotencyKeyForm.test(key))
     throw new ServiceError('invalid_request', 'Idempotency-Key must be 1 to 255 printable ASCII characters', {
       param: 'Idempotency-Key',
     })

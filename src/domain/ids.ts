@@ -38,7 +38,9 @@ export function idMaker(clock: Clock): (prefix: string) => string {
   }
 }
 
+export const jobIdForm = /^job_[0-9a-hjkmnp-tv-z]{28}$/
+
 /** Whether a text has the form of a job's id. */
 export function isJobId(text: string): boolean {
-  return /^job_[0-9a-hjkmnp-tv-z]{28}$/.test(text)
+  return jobIdForm.test(text)
 }

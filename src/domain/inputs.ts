@@ -9,7 +9,7 @@ export type Input = { role: 'image' | 'mask'; url: string | null; file: StoredFi
 /** Where pictures may stand beside `mask`: OpenAI's SDKs send several as `image[]`. */
 export const imageFields = ['image', 'image[]'] as const
 
-const maxUrlLength = 8_192
+export const maxUrlLength = 8_192
 
 function checkPictureUrl(field: string, value: string): string {
   if (/^data:/i.test(value))

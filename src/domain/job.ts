@@ -16,7 +16,8 @@ export const jobStatuses = ['queued', 'processing', 'succeeded', 'failed', 'canc
 export type JobStatus = (typeof jobStatuses)[number]
 
 /** How a result arrived. */
-export type Source = 'callback' | 'poll' | 'inline'
+export const sources = ['callback', 'poll', 'inline'] as const
+export type Source = (typeof sources)[number]
 
 /**
  * What a task may have cost. `none`: nothing was accepted, or what was accepted failed (failures are not billed);
@@ -181,8 +182,11 @@ export function jobStatus(tasks: readonly TaskStatus[]): JobStatus {
   return tasks.includes('expired') ? 'expired' : 'failed'
 }
 
+export const billables = ['yes', 'no', 'unknown'] as const
+export type Billable = (typeof billables)[number]
+
 /** Whether the provider bills for a job: `yes` as soon as one picture was made, `no` where nothing can have been. */
-export function billable(charges: readonly Charge[]): 'yes' | 'no' | 'unknown' {
+export function billable(charges: readonly Charge[]): Billable {
   if (charges.includes('made')) return 'yes'
   return charges.includes('possible') ? 'unknown' : 'no'
 }

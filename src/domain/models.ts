@@ -67,6 +67,14 @@ export function findModel(id: string): Model | undefined {
   return models.find(model => model.id === id)
 }
 
+/** What the models are counted as that the catalogue does not know: clients may invent any number of them. */
+export const otherModels = 'other'
+
+/** What a model is counted as: its name, or `other`. */
+export function countedAs(id: string): string {
+  return findModel(id)?.id ?? otherModels
+}
+
 export type SizePreset = { ratio: string; resolution: '1K' | '2K' | '4K'; size: string; multiplier: number }
 
 function presets(ratio: string, oneK: string, twoK: string, fourK: string): SizePreset[] {
@@ -89,9 +97,9 @@ export const sizePresets: readonly SizePreset[] = [
 /** Sizes in which pictures really come back; accepted although they are no multiples of 16. */
 export const sizeAliases: readonly string[] = ['1254x1254', '1672x941', '941x1672']
 
-const sideStep = 16
-const maxSide = 3840
-const maxPixels = 8_294_400
+export const sideStep = 16
+export const maxSide = 3840
+export const maxPixels = 8_294_400
 
 /** What is wrong with a size of a model whose sizes are checked; null where it is good. Empty and `auto` are good. */
 export function sizeProblem(size: string): string | null {

@@ -10,7 +10,10 @@ const foreign: ReadonlyMap<string, string> = new Map([
   ['partial_images', 'partial_images does not apply here: a job has only whole pictures'],
 ])
 
-const texts = new Set(['quality', 'background', 'input_fidelity', 'output_format', 'response_format', 'user', 'size'])
+/** Parameters of the models that are known; all of them are texts but `output_compression`. */
+export const textParams = ['quality', 'background', 'input_fidelity', 'output_format', 'response_format', 'user', 'size'] as const
+const texts: ReadonlySet<string> = new Set(textParams)
+export const maxCompression = 100
 const maxFields = 100
 const maxNameLength = 200
 
@@ -50,7 +53,7 @@ export function checkParams(
 }
 
 function checkParam(fields: Fields, name: string, value: unknown, model: Model): unknown {
-  if (name === 'output_compression') return integer(fields, name, 0, 100)
+  if (name === 'output_compression') return integer(fields, name, 0, maxCompression)
   if (!texts.has(name)) return value
   const given = text(fields, name)
   const problem = name === 'size' && given !== null && model.size === 'checked' ? sizeProblem(given) : null

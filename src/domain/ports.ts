@@ -1,3 +1,6 @@
+import type { Source } from './job.ts'
+import type { SubmitOutcome } from './provider.ts'
+
 /** A file that is complete and durable in its job's folder. */
 export type StoredFile = {
   /** Its name within the job's folder. */
@@ -60,4 +63,37 @@ export interface Log {
   info(fields: object, event: string): void
   warn(fields: object, event: string): void
   error(fields: object, event: string): void
+}
+
+/** How a callback was answered: what became of its result, or why there was none. */
+export const callbackAnswers = [
+  'applied',
+  'duplicate',
+  'late',
+  'malformed',
+  'unknown_token',
+  'too_large',
+  'storage_full',
+  'not_kept',
+] as const
+export type CallbackAnswer = (typeof callbackAnswers)[number]
+
+/** A task's first result: what its model is counted as, and ms since its submit, null where that is not known. */
+export type Arrival = { model: string; kind: 'succeeded' | 'failed'; waitedMs: number | null }
+
+/** Is told of what happened, for those who watch the service. Never throws, and costs less than a microsecond. */
+export interface Meter {
+  /** How a submit ended. One that was silent for too long is `unconfirmed`, whatever it says later. */
+  submitted(outcome: SubmitOutcome['kind']): void
+  /** A callback was answered. `sizeBytes`: of a body that could be read, else 0. */
+  callbackAnswered(answer: CallbackAnswer, sizeBytes: number, durationMs: number): void
+  resultArrived(arrival: Arrival, source: Source): void
+  /** A task was asked for at the provider. `failed`: there was no answer. */
+  polled(outcome: 'finished' | 'unfinished' | 'failed'): void
+  /** One POST was made to a client's address. `given_up`: it failed, and is not tried again. */
+  deliveryAttempted(outcome: 'delivered' | 'failed' | 'given_up'): void
+  /** So many writes were committed together. */
+  committed(writes: number, durationMs: number): void
+  /** A request that is not a callback was answered. `route` is its pattern, or `unknown`. */
+  requestAnswered(method: string, route: string, status: number, durationMs: number): void
 }

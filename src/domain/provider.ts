@@ -36,6 +36,11 @@ export type SubmitOutcome =
   /** It left, and nobody knows: it may be running, and billed. */
   | { kind: 'unconfirmed'; reason: string }
 
+/** Whether a refusal is about the account, and would meet every job alike. */
+export function refusesAccount(status: number, code: string): boolean {
+  return status === 401 || code === 'used_up' || code === 'disabled'
+}
+
 export type SubmitAttempt = {
   /** Resolves when the last byte has left; never rejects, and never resolves where that does not happen. */
   sent: Promise<void>

@@ -55,6 +55,8 @@ export type ImageRecord = FileFacts & {
   /** It came after its task's final state. */
   late: boolean
   providerUrl: string | null
+  /** When copying it is due (again); null: it is here, or that was given up. */
+  copyAt: number | null
   revisedPrompt: string | null
   /** Seconds since 1970, as the provider says. */
   created: number | null
@@ -83,6 +85,9 @@ export type DuePoll = {
   expiresAt: number
 }
 
+export const deliveryStatuses = ['pending', 'delivered', 'failed'] as const
+export type DeliveryStatus = (typeof deliveryStatuses)[number]
+
 export type DeliveryRecord = {
   /** The webhook-id. */
   id: string
@@ -91,7 +96,7 @@ export type DeliveryRecord = {
   kind: 'webhook' | 'callback'
   type: JobEventType
   url: string
-  status: 'pending' | 'delivered' | 'failed'
+  status: DeliveryStatus
   createdAt: number
   attempts: readonly DeliveryAttempt[]
 }
@@ -113,10 +118,14 @@ export type DueDelivery = Pick<DeliveryRecord, 'id' | 'jobId' | 'kind' | 'type' 
 
 export type EventRecord = { id: number; jobId: string; owner: string; type: string; at: number }
 
+/** What became of a callback. */
+export const callbackOutcomes = ['applied', 'duplicate', 'late', 'malformed'] as const
+export type CallbackOutcome = (typeof callbackOutcomes)[number]
+
 export type CallbackRecord = {
   receivedAt: number
   sizeBytes: number
-  outcome: 'applied' | 'duplicate' | 'late' | 'malformed'
+  outcome: CallbackOutcome
   body: string | null
   file: string | null
 }

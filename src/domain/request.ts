@@ -27,6 +27,8 @@ export type JobRequest = {
   webhookUrl: string | null
   webhookEvents: readonly JobEventType[]
   timeoutS: number
+  /** The client said so; else it is our default, which may be another one tomorrow. */
+  isTimeoutGiven: boolean
   /** Where a client of the provider's own interface wants the result POSTed to, in the provider's shape. */
   clientCallback?: ClientCallback
 }
@@ -41,8 +43,8 @@ export type RequestLimits = {
   webhookUrlProblem(url: string): string | null
 }
 
-const maxPromptLength = 32_000
-const maxN = 10
+export const maxPromptLength = 32_000
+export const maxN = 10
 /** The fields that have a rule of their own; all others are parameters. */
 const ruled = new Set(['prompt', 'model', 'mask', 'n', 'webhook_url', 'webhook_events', 'metadata', 'timeout_s', ...imageFields])
 
@@ -54,17 +56,19 @@ function checkPrompt(fields: Fields): string {
   return prompt
 }
 
+/** It also becomes a label of metrics and a filter of lists: printable and short. */
+export const modelName = /^[\x21-\x7e]{1,100}$/
+
 function checkModel(fields: Fields): string {
   const model = text(fields, 'model')
   if (model === null || model === '') return defaultModel
-  // The name also becomes a label of metrics and a filter of lists: keep it printable and short.
-  if (!/^[\x21-\x7e]{1,100}$/.test(model)) throw invalid('model', 'model must be 1 to 100 printable ASCII characters')
+  if (!modelName.test(model)) throw invalid('model', 'model must be 1 to 100 printable ASCII characters')
   return model
 }
 
-const maxPairs = 16
-const maxKeyLength = 64
-const maxValueLength = 512
+export const maxPairs = 16
+export const maxKeyLength = 64
+export const maxValueLength = 512
 
 function checkMetadata(fields: Fields): Record<string, string> {
   const entries: [string, unknown][] = Object.entries(structure(fields, 'metadata', 'an object') ?? {})
@@ -79,7 +83,7 @@ function checkMetadata(fields: Fields): Record<string, string> {
   return Object.fromEntries(pairs)
 }
 
-const defaultWebhookEvents: readonly JobEventType[] = ['job.succeeded', 'job.failed', 'job.canceled', 'job.expired']
+export const defaultWebhookEvents: readonly JobEventType[] = ['job.succeeded', 'job.failed', 'job.canceled', 'job.expired']
 
 function isEventType(value: unknown): value is JobEventType {
   return jobEventTypes.some(type => type === value)
@@ -110,12 +114,14 @@ export function checkRequest(fields: Fields, limits: RequestLimits): JobRequest 
   const inputs = checkInputs(fields, model, warnings)
   const n = integer(fields, 'n', 1, maxN) ?? 1
   const params = checkParams(fields, ruled, model, warnings)
+  const timeoutS = integer(fields, 'timeout_s', 1, limits.jobTimeoutS)
   return {
     edit: { model: modelId, prompt, inputs, params, n },
     warnings,
     metadata: checkMetadata(fields),
     ...checkWebhook(fields, limits),
-    timeoutS: integer(fields, 'timeout_s', 1, limits.jobTimeoutS) ?? limits.jobTimeoutS,
+    timeoutS: timeoutS ?? limits.jobTimeoutS,
+    isTimeoutGiven: timeoutS !== null,
   }
 }
 

@@ -119,15 +119,19 @@ function secondsOrNull(value: unknown): number | null {
   return typeof value === 'number' && value >= 1 && value <= latestS ? Math.floor(value) : null
 }
 
+/** The most pictures that one result may have: no model makes more than ten, and each becomes a row. */
+export const maxResultPictures = 256
+
 /**
  * Whatever the provider sends of a result, in any of its shapes, as one Result; null where there is neither a picture nor
- * an error in it. A picture wins over an error beside it: it was made, and paid for.
+ * an error in it, or more pictures than a result may have. A picture wins over an error beside it: it was made, and paid for.
  */
 export function parseResult(body: unknown, fileOf: FileLookup): Result | null {
   if (!isObject(body)) return null
   const ids: Ids = { taskId: idOrNull(body['task_id']), traceId: idOrNull(body['trace_id']) }
   const found = findItems(body)
   const images = found?.items.map(item => parseImage(item, fileOf)).filter(image => image !== null) ?? []
+  if (images.length > maxResultPictures) return null
   if (images.length > 0) {
     return { kind: 'succeeded', ...ids, created: secondsOrNull(found?.created), images }
   }
@@ -166,7 +170,7 @@ export function parseRecord(record: unknown, fileOf: FileLookup): TaskRecord | n
     kind: 'failed',
     taskId,
     traceId,
-    error: { code: 'no_result', message: 'the provider finished without a picture', traceId },
+    error: { code: 'no_result', message: 'the provider finished without a result that can be used', traceId },
   }
   const ids: Ids = { taskId: result.taskId ?? taskId, traceId: result.traceId ?? traceId }
   if (result.kind === 'succeeded') return { taskId, callbackUrl, result: { ...result, ...ids } }

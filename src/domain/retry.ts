@@ -15,6 +15,9 @@ export function submitRetryAt(attempts: number, retryAfterMs: number | null, now
   return Math.round(now + Math.max(jittered, retryAfterMs ?? 0))
 }
 
+/** An unconfirmed task takes room at the provider this long. */
+export const unconfirmedCountsMs = 300_000
+
 const firstCopyWaitMs = 5_000
 const longestCopyWaitMs = 3_600_000
 /** Makes about a day of tries: the picture is paid for, and its URL outlives any usual outage. */

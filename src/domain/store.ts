@@ -1,5 +1,5 @@
 import type { JobStatus, MoveOutcome, Source } from './job.ts'
-import type { StoredFile } from './ports.ts'
+import type { Arrival, StoredFile } from './ports.ts'
 import type {
   CallbackRecord,
   ClaimedTask,
@@ -54,10 +54,35 @@ export type Applied = {
   jobId: string | null
   /** Whether rows now name the files that came with it; where not, they are the caller's to remove. */
   kept: boolean
+  /** null: it was not the task's first. */
+  arrived: Arrival | null
 }
 
 /** What is noted of a callback beside its result. The body is without its pictures. */
 export type Receipt = { sizeBytes: number; body: string }
+
+/** What waits: how many, 20,000 at most, and when the first of it is or was due; null: nothing waits. */
+export type Waiting = { count: number; firstDueAt: number | null }
+
+/** What there is at one moment. */
+export type StoreFigures = {
+  /** By what their model is counted as. One that is not here has none. */
+  jobs: readonly { model: string; status: JobStatus; count: number }[]
+  /** Tasks to be submitted. */
+  queue: Waiting
+  /** Pictures to be copied from where the provider keeps them. */
+  copies: Waiting
+  /** Deliveries to be made, those under way too. */
+  deliveries: Waiting
+  /** Tasks that may be running, 20,000 at most. */
+  unconfirmed: number
+  /** Tasks that take room at the provider. */
+  inFlight: number
+  /** Of the pictures that rows name. A retry shares its inputs with the job before it, and each counts them. */
+  storedBytes: { input: number; output: number }
+  /** Writes that are not committed yet. */
+  writesWaiting: number
+}
 
 /**
  * Where jobs live. Every method is one whole transaction; a write resolves when it is durable. Times are milliseconds since 1970.
@@ -95,10 +120,10 @@ export interface JobStore {
   createJob(job: NewJob): Promise<Created>
   /** The result was given to the request that was held for it. */
   jobAnswered(a: { jobId: string; now: number }): Promise<void>
-  /** Keeps what the first request under a key was answered, for those that follow. */
+  /** Keeps what the first request under a key was answered, for those that follow; nothing where the job is deleted. */
   saveAnswer(a: { owner: string; key: string; job: JobRecord }): Promise<void>
   cancelJob(a: { jobId: string; now: number }): Promise<'canceled' | 'final' | 'unknown'>
-  /** Removes a final job with all its rows. False: it is not final, or not there. */
+  /** Removes a final job with all its rows, and its idempotency key's answer; the key stays taken. False: it is not final, or not there. */
   deleteJob(a: { jobId: string }): Promise<boolean>
 
   /**
@@ -111,6 +136,8 @@ export interface JobStore {
     now: number
     maxInFlight: number
     unconfirmedCountsMs: number
+    /** No more than this at once, where it is given. */
+    limit?: number
   }): Promise<ClaimedTask[]>
   /** The provider took it. */
   taskSubmitted(a: {
@@ -173,6 +200,9 @@ export interface JobStore {
   eventsAfter(owner: string | null, after: number, limit: number): Promise<EventRecord[]>
   /** The newest event's id; 0 where there is none. */
   lastEventId(): Promise<number>
+
+  /** For those who watch: read within a few ms, however much there is. */
+  figures(a: { now: number; unconfirmedCountsMs: number }): Promise<StoreFigures>
 
   /** Until when nothing may be removed; null: nothing holds it back. */
   heldUntil(now: number): Promise<number | null>

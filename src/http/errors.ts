@@ -78,6 +78,7 @@ export function badRequestText(requestId: string, status: 400 | 408 | 431): stri
     'content-type: application/json; charset=utf-8',
     `content-length: ${Buffer.byteLength(body)}`,
     `x-request-id: ${requestId}`,
+    'x-content-type-options: nosniff',
     'connection: close',
     '',
     body,

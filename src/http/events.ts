@@ -8,6 +8,7 @@ import type { Feed, Reader, Topic } from '../steps/feed.ts'
 import { callerOf } from './access.ts'
 import { whenClosed } from './connections.ts'
 import { findJob } from './jobs.ts'
+import { allEvents, jobEvents } from './schema/operations/events.ts'
 
 export type EventRoutesDeps = { store: JobStore; feed: Feed; log: Log; isClosing: () => boolean }
 
@@ -82,12 +83,13 @@ export function eventRoutes(deps: EventRoutesDeps) {
   }
 
   return async (app: FastifyInstance): Promise<void> => {
-    app.get<{ Params: { taskId: string } }>('/jobs/:taskId/events', { config: { access: 'read' } }, async (request, reply) => {
+    const ofJob = { config: { access: 'read' }, schema: jobEvents } as const
+    app.get<{ Params: { taskId: string } }>('/jobs/:taskId/events', ofJob, async (request, reply) => {
       const after = lastEventId(request) ?? 0
       const job = await findJob(deps.store, callerOf(request), request.params.taskId)
       await stream({ jobId: job.id }, after, request, reply)
     })
-    app.get('/events', { config: { access: 'read' } }, async (request, reply) => {
+    app.get('/events', { config: { access: 'read' }, schema: allEvents }, async (request, reply) => {
       const caller = callerOf(request)
       await stream({ owner: caller.sees === 'all' ? null : caller.owner }, lastEventId(request), request, reply)
     })

@@ -2,19 +2,19 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { invalid } from '../domain/errors.ts'
 import { isJobId } from '../domain/ids.ts'
 import { isFinal } from '../domain/job.ts'
-import { models, sizePresets } from '../domain/models.ts'
+import { models, sizeAliases, sizePresets } from '../domain/models.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { JobStore } from '../domain/store.ts'
 import { jobView, type Links } from '../domain/view.ts'
 import { LiftError, liftJson } from '../files/lift.ts'
 import { callerOf, maySee } from './access.ts'
 import { bodyOf } from './bodies.ts'
+import { recordsPerPage } from './bounds.ts'
+import { findTasks, listModels } from './schema/operations/openai.ts'
 
 export type LookupRoutesDeps = { store: JobStore; links: Links }
 
 const maxQueryBytes = 2 ** 20
-const defaultPage = 12
-const largestPage = 100
 
 type Query = Readonly<Record<string, unknown>>
 
@@ -67,8 +67,8 @@ function texts(query: Query, name: string): string[] {
   const value = query[name]
   if (value === undefined || value === null) return []
   const items: unknown[] = Array.isArray(value) ? value : [value]
-  if (items.length > largestPage || !items.every(item => typeof item === 'string'))
-    throw invalid(name, `${name} must be up to ${largestPage} texts`)
+  if (items.length > recordsPerPage.most || !items.every(item => typeof item === 'string'))
+    throw invalid(name, `${name} must be up to ${recordsPerPage.most} texts`)
   return items
 }
 
@@ -102,7 +102,7 @@ export function lookupRoutes({ store, links }: LookupRoutesDeps) {
   /** `count`: all that match, of which the page is a part. */
   async function list(request: FastifyRequest, query: Query): Promise<{ jobs: JobRecord[]; count: number }> {
     const offset = whole(query, 'offset', 0)
-    const limit = Math.min(largestPage, Math.max(1, whole(query, 'limit', defaultPage)))
+    const limit = Math.min(recordsPerPage.most, Math.max(1, whole(query, 'limit', recordsPerPage.usual)))
     const ids = texts(query, 'ids')
     const traceIds = texts(query, 'trace_ids')
     if (ids.length + traceIds.length > 0) {
@@ -137,12 +137,17 @@ export function lookupRoutes({ store, links }: LookupRoutesDeps) {
   }
 
   return async (app: FastifyInstance): Promise<void> => {
-    for (const path of ['/openai/tasks', '/v1/openai/tasks']) app.post(path, { config: { access: 'read' } }, tasks)
-    app.get('/v1/models', { config: { access: 'read' } }, async () => ({ object: 'list', data: models.map(modelView) }))
+    app.post('/openai/tasks', { config: { access: 'read' }, schema: findTasks('findTasks') }, tasks)
+    app.post('/v1/openai/tasks', { config: { access: 'read' }, schema: findTasks('findTasksV1') }, tasks)
+    app.get('/v1/models', { config: { access: 'read' }, schema: listModels }, async () => ({
+      object: 'list',
+      data: models.map(modelView),
+    }))
   }
 }
 
-function modelView(model: (typeof models)[number]) {
+/** A model as OpenAI lists it, with what each takes. */
+export function modelView(model: (typeof models)[number]) {
   const priced = model.size === 'checked'
   return {
     id: model.id,
@@ -154,6 +159,7 @@ function modelView(model: (typeof models)[number]) {
     sizes: priced
       ? sizePresets.map(({ size, ratio, resolution, multiplier }) => ({ size, ratio, resolution, multiplier }))
       : null,
+    size_aliases: priced ? sizeAliases : null,
     price: { credits: model.credits, multiplier: 1 },
   }
 }

@@ -10,12 +10,14 @@ import { type JobError, jobError, jobView, type Links } from '../domain/view.ts'
 import type { Accept, Accepted, Order } from '../steps/accept.ts'
 import type { Held } from '../steps/held.ts'
 import { answeredImages, type ResultBodies } from '../steps/result-body.ts'
+import { answerWithinS } from './bounds.ts'
 import { clientGone, whenArrived, whenClosed } from './connections.ts'
 import { errorBody } from './errors.ts'
 import { beginStream } from './events.ts'
 import { type FieldLimits, readFields } from './fields.ts'
 import { checkOpenAiRequest, type OpenAiRequest } from './openai-request.ts'
 import { headerOf, orderOf } from './order.ts'
+import { editImages } from './schema/operations/openai.ts'
 
 export type OpenAiRoutesDeps = {
   blobs: Blobs
@@ -30,9 +32,13 @@ export type OpenAiRoutesDeps = {
   newId: (prefix: string) => string
 }
 
-const editPaths = ['/v1/images/edits', '/openai/images/edits', '/v1/openai/images/edits', '/v1/v1/images/edits']
-/** OpenAI's SDKs give up after 300 s; what is not there by then goes on as a job. */
-const answerWithinMs = 280_000
+/** By the names that they have in the API's document. */
+const editPaths = {
+  editImages: '/v1/images/edits',
+  editImagesOfProvider: '/openai/images/edits',
+  editImagesOfProviderV1: '/v1/openai/images/edits',
+  editImagesOfProviderV1V1: '/v1/v1/images/edits',
+}
 const commentEveryMs = 15_000
 
 /** What is said of a job that has no picture to answer with. */
@@ -117,7 +123,7 @@ export function openAiRoutes(deps: OpenAiRoutesDeps) {
   const { accept, held, bodies } = deps
 
   async function edit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const answerBy = deps.clock.now() + answerWithinMs
+    const answerBy = deps.clock.now() + answerWithinS * 1_000
     const order = orderOf(request, deps.newId)
     const gone = clientGone(reply)
     let read: OpenAiRequest | null = null
@@ -216,6 +222,7 @@ export function openAiRoutes(deps: OpenAiRoutesDeps) {
       if (reply.statusCode >= 400 && reply.statusCode < 500 && reply.statusCode !== 429 && reply.statusCode !== 408)
         void reply.header('x-should-retry', 'false')
     })
-    for (const path of editPaths) app.post(path, { config: { access: 'submit' } }, edit)
+    for (const [name, path] of Object.entries(editPaths))
+      app.post(path, { config: { access: 'submit' }, schema: editImages(name) }, edit)
   }
 }

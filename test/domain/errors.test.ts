@@ -8,7 +8,6 @@ describe('an error that clients see', () => {
     ['payment_required', 402, 'permission_error'],
     ['forbidden', 403, 'permission_error'],
     ['not_found', 404, 'not_found_error'],
-    ['method_not_allowed', 405, 'invalid_request_error'],
     ['request_timeout', 408, 'invalid_request_error'],
     ['conflict', 409, 'invalid_request_error'],
     ['payload_too_large', 413, 'invalid_request_error'],

@@ -45,13 +45,19 @@ describe('the same request has the same fingerprint', () => {
       ...least,
       model: 'gpt-image-2',
       n: 1,
-      timeout_s: 1_800,
       metadata: {},
       webhook_events: events,
       mask: null,
       user: null,
     }
     expect(printOf(json(given))).toBe(printOf(json(least)))
+  })
+
+  test('under another default of the service, where the client names no timeout', () => {
+    const under = (jobTimeoutS: number, body: object) => fingerprint(checkRequest(json(body), { ...limits, jobTimeoutS }))
+    expect(under(900, least)).toBe(under(1_800, least))
+    expect(under(900, { ...least, timeout_s: 60 })).toBe(under(1_800, { ...least, timeout_s: 60 }))
+    expect(under(1_800, { ...least, timeout_s: 1_800 })).not.toBe(under(1_800, least))
   })
 
   test('with a picture that was fetched meanwhile', () => {

@@ -16,6 +16,7 @@ function image(position: number, late: boolean): ImageRecord {
     late,
     taskId: 1,
     providerUrl: `https://example.com/${'p'.repeat(4_070)}`,
+    copyAt: null,
     revisedPrompt: '字'.repeat(2_000),
     created: 1,
     arrivedAt: 1,

@@ -69,6 +69,12 @@ describe('a task record', () => {
     expect(read({ ...whole, finished_at: null })?.result).toMatchObject({ kind: 'succeeded', images: [{ url }] })
   })
 
+  test('with more pictures than a result may have is one without a result', () => {
+    const response = { data: Array.from({ length: 257 }, (_, index) => ({ url: `${url}?${index}` })) }
+    expect(read({ ...whole, response })?.result).toMatchObject({ kind: 'failed', error: { code: 'no_result' } })
+    expect(read({ ...whole, response, finished_at: null })?.result).toBeNull()
+  })
+
   test.each([[null], [{}], [{ data: [] }], ['?']])('that is over with %j for a response has failed', response => {
     expect(read({ ...whole, response })?.result).toMatchObject({
       kind: 'failed',

@@ -19,6 +19,7 @@ describe('a request with nothing but what it must have', () => {
       webhookUrl: null,
       webhookEvents: ['job.succeeded', 'job.failed', 'job.canceled', 'job.expired'],
       timeoutS: 1_800,
+      isTimeoutGiven: false,
     })
   })
 

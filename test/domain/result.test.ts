@@ -165,6 +165,15 @@ describe('the pictures of a result', () => {
     expect(read(body)).toBeNull()
   })
 
+  test('256 pictures are a result, and one more is none, not even a failure', () => {
+    const data = (count: number) => Array.from({ length: count }, (_, index) => ({ url: `${url}?${index}` }))
+    expect(read({ data: data(256) })).toMatchObject({ kind: 'succeeded', images: data(256) })
+    expect(read({ data: data(257) })).toBeNull()
+    expect(read({ data: { data: data(257) }, error: 'sorry' })).toBeNull()
+    // What is no picture is not counted.
+    expect(read({ data: [...data(256), {}, null, 'x'] })).toMatchObject({ images: data(256) })
+  })
+
   test('win over an error beside them: they were made, and paid for', () => {
     expect(read({ ...failure, data: [{ url }] })).toMatchObject({ kind: 'succeeded', images: [{ url }] })
   })

@@ -1,3 +1,4 @@
+import { createHmac, hkdfSync } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { makeSigner } from '../../src/domain/signer.ts'
@@ -160,4 +161,18 @@ describe('when the secret is changed', () => {
   test('there must be one', () => {
     expect(() => makeSigner([])).toThrow(TypeError)
   })
+})
+
+test('what signs is the HMAC-SHA256 that everybody knows', () => {
+  fc.assert(
+    fc.property(fc.string({ minLength: 1 }), fc.nat(), fc.string({ unit: 'binary' }), (secret, taskId, signed) => {
+      const keyOf = (purpose: string): Buffer => Buffer.from(hkdfSync('sha256', secret, '', `darkroom ${purpose}`, 32))
+      const hmac = (purpose: string, text: string): string =>
+        createHmac('sha256', keyOf(purpose)).update(text).digest('base64url')
+      const made = makeSigner([secret])
+      expect(made.callbackToken(taskId)).toBe(`${taskId}.${hmac('callback token', String(taskId))}`)
+      const { exp, sig } = queryOf(made.signPath(signed, noon))
+      expect(sig).toBe(hmac('signed url', `${signed}?${exp}`))
+    }),
+  )
 })

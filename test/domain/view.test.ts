@@ -23,6 +23,7 @@ function image(changes: Partial<ImageRecord> = {}): ImageRecord {
     ...noFile,
     ...arrived,
     providerUrl: 'https://cdn.example.com/0.png',
+    copyAt: null,
     revisedPrompt: null,
     created: 1777048863,
     ...changes,

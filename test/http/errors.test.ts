@@ -60,7 +60,14 @@ test('whatever is thrown is answered, be it no error at all', async () => {
 test('a route that does not say who may call it is closed', async () => {
   const app = Fastify()
   app.setErrorHandler(makeErrorHandler(testLog()))
-  await addAccess(app, { apiKeys: [], adminKey: null, rateLimitMax: 100, rateLimitWindowS: 60, isSigned: () => true })
+  await addAccess(app, {
+    apiKeys: [],
+    adminKey: null,
+    rateLimitMax: 100,
+    rateLimitWindowS: 60,
+    baseUrl: () => 'http://localhost:3000',
+    isSigned: () => true,
+  })
   app.get('/undeclared', () => 'secret')
   app.get('/declared', { config: { access: 'read' } }, () => 'open')
   expect((await app.inject('/undeclared')).statusCode).toBe(404)
