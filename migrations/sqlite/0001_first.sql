@@ -7,6 +7,7 @@ create table jobs (
   owner            text    not null, -- the API key's name; '' where no keys are configured
   status           text    not null,
   model            text    not null,
+  counted_as       text    not null, -- its model where the catalogue knew it, else 'other'
   prompt           text    not null,
   params           text    not null,
   n                integer not null,
@@ -34,6 +35,8 @@ create table jobs (
 
 create index jobs_by_owner on jobs (owner, id);
 create index jobs_by_owner_status on jobs (owner, status, id);
+create index jobs_by_owner_model on jobs (owner, model, id);
+create index jobs_by_owner_time on jobs (owner, created_at, id);
 create index jobs_by_fingerprint on jobs (owner, fingerprint, id);
 create index jobs_by_completed on jobs (completed_at) where completed_at is not null;
 
@@ -134,22 +137,29 @@ create table images (
 
 create index images_to_copy on images (copy_at) where copy_at is not null;
 
+-- Kept with each commit, so that nobody has to walk through all rows to count them: `jobs STATUS MODEL`, with the model as in
+-- jobs.counted_as; `bytes input` and `bytes output`, of the pictures that rows name. Nothing is checked here: a total that is
+-- wrong must not be what refuses a result.
+create table totals (
+  name   text    not null,
+  amount integer not null,
+  constraint totals_key primary key (name)
+) strict, without rowid;
+
 -- One row for each POST that came in with a good token.
 create table callbacks (
-  id          integer not null,
   job_id      text    not null,
+  position    integer not null, -- in order of arrival
   task_id     integer not null,
   received_at integer not null,
   size_bytes  integer not null,
   outcome     text    not null,
   body        text, -- without its pictures; null where it is in the file
   file        text, -- the beginning of one that could not be read
-  constraint callbacks_key primary key (id),
+  constraint callbacks_key primary key (job_id, position),
   constraint callbacks_job foreign key (job_id) references jobs (id) on delete cascade,
   constraint callbacks_outcome check (outcome = 'applied' or outcome = 'duplicate' or outcome = 'late' or outcome = 'malformed')
-) strict;
-
-create index callbacks_by_job on callbacks (job_id, id);
+) strict, without rowid;
 
 -- A job's history. Ids grow and are never used again, so that a reader goes on after the last one it saw.
 create table events (
@@ -184,6 +194,7 @@ create table deliveries (
 
 create index deliveries_by_job on deliveries (job_id, created_at);
 create index deliveries_due_first on deliveries (due_at) where due_at is not null;
+create index deliveries_due_by_host on deliveries (host, due_at) where due_at is not null;
 
 create table delivery_attempts (
   id          integer not null,
@@ -205,7 +216,7 @@ create table idempotency_keys (
   job_id      text    not null,
   fingerprint text    not null,
   created_at  integer not null,
-  answer      text, -- the job as it was answered; null: the first request is still under way
+  answer      text, -- the job as it was answered; null: the first request is still under way, or the job was deleted
   constraint idempotency_keys_key primary key (owner, key),
   constraint idempotency_keys_answer check (answer is null or json_valid(answer))
 ) strict, without rowid;
