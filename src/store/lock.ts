@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 export type Lock = { release(): void }
@@ -13,9 +14,30 @@ export function lockFolder(path: string): Lock {
     database.exec('begin exclusive')
   } catch (error) {
     database.close()
-    const isBusy = error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY')
-    if (!isBusy) throw error
+    if (!isBusy(error)) throw error
     throw new Error('another darkroom is running on this DATA_DIR: stop it, or name another folder', { cause: error })
   }
   return { release: () => void database.close() }
+}
+
+/** Whether a process has the data folder. @throws Error where that can't be found out. */
+export function isFolderLocked(path: string): boolean {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return false
+  try {
+    const database = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 })
+    try {
+      // Reading asks for a lock as well, and gives it back at once.
+      database.prepare('select count(*) from sqlite_schema').get()
+      return false
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    if (isBusy(error)) return true
+    throw error
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY')
 }

@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import { Agent, request } from 'undici'
+import type { Config } from '../config.ts'
+import { isLoopback, localUrl } from '../net/local-url.ts'
+import { reachProblem } from '../net/reach.ts'
+import { codeOf, type Finding, findingsOf } from './finding.ts'
+
+const service = findingsOf('service')
+const publicUrl = findingsOf('PUBLIC_URL')
+
+const answerWithinMs = 5_000
+
+/**
+ * Whether the service can be, or is, at HOST and PORT, and whether PUBLIC_URL leads there.
+ * @param isRunning it has the data folder; null: that is not known.
+ */
+export async function examineAddress(config: Config, isRunning: boolean | null): Promise<Finding[]> {
+  if (isRunning === null)
+    return [
+      service.skip('not known whether it runs: its data folder is closed to this user'),
+      await examinePublicUrl(config, null),
+    ]
+  if (isRunning) {
+    const { finding, instance } = await examineRunning(config)
+    return [finding, await examinePublicUrl(config, instance)]
+  }
+  const instance = randomUUID()
+  try {
+    const standIn = await listen(config, instance)
+    try {
+      const finding = service.ok(`does not run; ${addressOf(config)} is free`)
+      return [finding, await examinePublicUrl(config, config.port === 0 ? null : instance)]
+    } finally {
+      standIn.closeAllConnections()
+      await new Promise(resolve => standIn.close(resolve))
+    }
+  } catch (error) {
+    return [service.fail(...listenWords(config, codeOf(error))), await examinePublicUrl(config, null)]
+  }
+}
+
+function addressOf({ host, port }: Config): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function listenWords(config: Config, code: string): [string, string] {
+  const address = addressOf(config)
+  if (code === 'EADDRINUSE') return [`${address} is taken by another program`, 'stop it, or set PORT']
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return [`this machine has no address ${config.host}`, 'set HOST to one of its own']
+  return [`${address} cannot be listened on (${code})`, 'set HOST and PORT to what this user may use']
+}
+
+/** Stands in for the service: answers `/healthz` as it would. */
+async function listen(config: Config, instance: string): Promise<Server> {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', connection: 'close' })
+    response.end(JSON.stringify({ status: 'ok', instance }))
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(config.port, config.host, resolve)
+  })
+  return server
+}
+
+async function examineRunning(config: Config): Promise<{ finding: Finding; instance: string | null }> {
+  if (config.port === 0)
+    return { finding: service.skip('runs on this data folder, on a port that only it knows (PORT is 0)'), instance: null }
+  const url = localUrl(config.host, config.port, '127.0.0.1')
+  try {
+    const health = await ask(`${url}/healthz`)
+    const instance = typeof health['instance'] === 'string' ? health['instance'] : null
+    if (instance === null) return { finding: service.fail(`another program answers at ${url}`, sameSettings), instance }
+    return { finding: examineReady(url, await ask(`${url}/readyz`)), instance }
+  } catch (error) {
+    const finding = service.fail(`holds this data folder, but does not answer at ${url} (${codeOf(error)})`, sameSettings)
+    return { finding, instance: null }
+  }
+}
+
+const sameSettings = 'run the doctor where the service runs, with the same settings; if it hangs, restart it'
+
+function examineReady(url: string, ready: Readonly<Record<string, unknown>>): Finding {
+  if (ready['status'] !== 'ready') return service.fail(`runs at ${url}, but is not ready`, 'look at its log')
+  const paused = /^paused until [\dT:.Z-]+/.exec(String(ready['submitting']))
+  if (paused !== null)
+    return service.warn(`runs at ${url}; submitting is ${paused[0]}`, 'the provider refuses the account: see below')
+  return service.ok(`runs at ${url}, and is ready`)
+}
+
+/** An answer's JSON object, whatever its status. */
+async function ask(url: string): Promise<Readonly<Record<string, unknown>>> {
+  const agent = new Agent({ connect: { timeout: answerWithinMs } })
+  try {
+    const { body } = await request(url, { dispatcher: agent, signal: AbortSignal.timeout(answerWithinMs) })
+    const value: unknown = await body.json()
+    return typeof value === 'object' && value !== null ? { ...value } : {}
+  } finally {
+    await agent.destroy()
+  }
+}
+
+/** @param instance what answers at our own address says; null: not known. */
+async function examinePublicUrl(config: Config, instance: string | null): Promise<Finding> {
+  const url = config.publicUrl
+  if (url === null) {
+    if (config.provider === 'sandbox') return publicUrl.ok('not set: the sandbox calls back on this machine')
+    return publicUrl.ok(
+      `not set: poll mode, results are asked for every ${config.pollEveryS} s`,
+      'set it to be called back, which is sooner',
+    )
+  }
+  if (instance === null) return publicUrl.skip('not tried: it is not known who would have to answer there')
+  const problem = await reachProblem(url, instance)
+  if (problem !== null)
+    return publicUrl.fail(`does not lead here: ${problem}`, 'look at DNS, the proxy, the firewall; callbacks get lost there')
+  const { protocol, hostname } = new URL(url)
+  if (isLoopback(hostname))
+    return publicUrl.warn('leads here, but from this machine only', 'set an address that the provider can reach')
+  if (protocol === 'http:') return publicUrl.warn('leads here, but unencrypted', 'put it behind https')
+  return publicUrl.ok('leads here, as seen from this machine')
+}
