@@ -1,0 +1,67 @@
+// @ts-check
+import { Fault, Field, useFault } from './fields.js'
+import { canAddPair, compose, form } from './form.js'
+import { html } from './htm-preact.js'
+import { Icon } from './icons.js'
+import { MaskField } from './picture-field.js'
+import { useValue } from './state.js'
+import { t } from './words.js'
+
+/** @typedef {{ target: HTMLInputElement }} Typed */
+
+function Metadata() {
+  const { metadata } = useValue(form)
+  const { fault } = useFault('metadata')
+  /** @param {number} index @param {Partial<{ name: string, value: string }>} changes */
+  const change = (index, changes) =>
+    compose({ metadata: metadata.map((pair, at) => (at === index ? { ...pair, ...changes } : pair)) })
+  return html`<fieldset class="field metadata" data-field="metadata">
+    <legend>${t('metadata')}<span class="hint">${t('metadata_hint')}</span></legend>
+    ${metadata.map(
+      (pair, index) => html`<div class="pair" key=${index}>
+        <input aria-label=${t('metadata_name', { n: index + 1 })} placeholder=${t('name')} maxlength="64" value=${pair.name} onInput=${(/** @type {Typed} */ { target }) => change(index, { name: target.value })} />
+        <input aria-label=${t('metadata_value', { n: index + 1 })} placeholder=${t('value')} maxlength="512" value=${pair.value} onInput=${(/** @type {Typed} */ { target }) => change(index, { value: target.value })} />
+        <button type="button" class="quiet icon" aria-label=${t('remove', { name: pair.name || String(index + 1) })} onClick=${() => compose({ metadata: metadata.filter((_, at) => at !== index) })}>
+          <${Icon} name="close" />
+        </button>
+      </div>`,
+    )}
+    ${
+      canAddPair() &&
+      html`<button type="button" class="small" onClick=${() => compose({ metadata: [...metadata, { name: '', value: '' }] })}>
+      <${Icon} name="plus" />${t('metadata_add')}
+    </button>`
+    }
+    <${Fault} name="metadata" fault=${fault} />
+  </fieldset>`
+}
+
+const qualities = /** @type {const} */ (['low', 'medium', 'high'])
+
+/** What is seldom needed. @param {{ takesMask: boolean }} props */
+export function MoreFields({ takesMask }) {
+  const filled = useValue(form)
+  const quality = useFault('quality')
+  const timeout = useFault('timeout_s')
+  const webhook = useFault('webhook_url')
+  const isFaulty = [quality, timeout, webhook, useFault('metadata'), useFault('mask')].some(one => one.fault !== null)
+  return html`<details class="more-fields" open=${isFaulty || undefined}>
+    <summary>${t('more_fields')}</summary>
+    <div class="stack">
+      ${takesMask && html`<${MaskField} />`}
+      <${Field} name="quality" label=${t('quality')} fault=${quality.fault}>
+        <select ...${quality.control} value=${filled.quality} onChange=${(/** @type {{ target: HTMLSelectElement }} */ { target }) => compose({ quality: target.value })}>
+          <option value="">${t('quality_auto')}</option>
+          ${qualities.map(one => html`<option value=${one} key=${one}>${t(`quality_${one}`)}</option>`)}
+        </select>
+      <//>
+      <${Field} name="timeout_s" label=${t('timeout')} hint=${t('timeout_hint')} fault=${timeout.fault}>
+        <input ...${timeout.control} inputmode="numeric" placeholder="1800" value=${filled.timeout} onInput=${(/** @type {Typed} */ { target }) => compose({ timeout: target.value })} />
+      <//>
+      <${Field} name="webhook_url" label=${t('webhook')} hint=${t('webhook_hint')} fault=${webhook.fault}>
+        <input ...${webhook.control} type="url" placeholder="https://example.com/hook" value=${filled.webhook} onInput=${(/** @type {Typed} */ { target }) => compose({ webhook: target.value })} />
+      <//>
+      <${Metadata} />
+    </div>
+  </details>`
+}
