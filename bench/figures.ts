@@ -1,41 +1,45 @@
 /** The middle of several rounds, and how far they lie apart. */
 export type Spread = { median: number; min: number; max: number }
 
+/** What a figure is to reach: of the ratio to its baseline, or of the value itself. Both ends count as reached. */
+export type Aim = { of: 'ratio' | 'value'; least?: number; most?: number }
+
+/** One line of the results: the same rounds on both sides, in turns. */
+export type Figure = {
+  /** With its unit. */
+  name: string
+  darkroom: readonly number[]
+  against?: { name: string; values: readonly number[] }
+  aim?: Aim
+}
+
+/** The value below which a part (0 to 1) of the sorted values lies; NaN where there are none. */
 export function quantile(sorted: ArrayLike<number>, part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
 }
 
+/** Of an even number of values the median is the mean of the middle two. NaN where there are none. */
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length / 2
-  const median = sorted.length % 2 === 1 ? quantile(sorted, 0.5) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+  const median =
+    sorted.length % 2 === 1 ? quantile(sorted, 0.5) : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? 0)) / 2
   return { median, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN }
 }
 
-function plain(value: number): string {
-  if (Math.abs(value) >= 1_000) return Math.round(value).toLocaleString('en')
-  return value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2)
+export const medianOf = (values: readonly number[]): number => spreadOf(values).median
+
+/** Each round's ratio to its own pair: what disturbs the machine for a while disturbs both alike. null: there is no baseline. */
+export function ratiosOf({ darkroom, against }: Figure): number[] | null {
+  if (against === undefined) return null
+  return darkroom.map((value, index) => value / (against.values[index] ?? Number.NaN))
 }
 
-/** `9,120 (8,700–9,300)` */
-function told({ median, min, max }: Spread): string {
-  return `${plain(median)} (${plain(min)}–${plain(max)})`
-}
-
-const widths = [26, 28, 28]
-
-export function header(...titles: readonly string[]): void {
-  console.log(titles.map((title, index) => title.padEnd(widths[index] ?? 0)).join(''))
-}
-
-/** Two columns of the same rounds and the ratio of each round's pair: what disturbs the machine disturbs both alike. */
-export function row(name: string, darkroom: readonly number[], bare: readonly number[]): void {
-  const ratio = spreadOf(darkroom.map((value, index) => value / (bare[index] ?? Number.NaN)))
-  const cells = [name, told(spreadOf(darkroom)), told(spreadOf(bare))]
-  const text = `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`
-  console.log(`${cells.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('')}${text}`)
-}
-
-export function line(text: string): void {
-  console.log(text)
+/** Whether the median reaches the aim; null where there is none. What could not be measured reaches nothing. */
+export function isMet(figure: Figure): boolean | null {
+  const { aim } = figure
+  if (aim === undefined) return null
+  const values = aim.of === 'ratio' ? ratiosOf(figure) : figure.darkroom
+  const { median } = spreadOf(values ?? [])
+  return median >= (aim.least ?? Number.NEGATIVE_INFINITY) && median <= (aim.most ?? Number.POSITIVE_INFINITY)
 }
