@@ -85,7 +85,6 @@ async function copyAll(database: Database.Database, dataDir: string, target: str
   // Under its own name only when everything is there: a backup that broke off is none.
   const unfinished = join(target, `unfinished-${now}.db`)
   snapshot(database, unfinished, now)
-  await chmod(unfinished, 0o600)
   const copy = openDatabase(unfinished, 'writer')
   let report: BackupReport
   try {
@@ -107,6 +106,8 @@ async function main(): Promise<void> {
     console.error('usage: npm run backup -- FOLDER')
     process.exit(1)
   }
+  // As the data folder is: nothing of it is anybody else's to read, not even while it is being written.
+  process.umask(0o077)
   try {
     const { files, bytes, gone } = await backUp(readConfig(process.env).dataDir, resolve(target))
     const deleted = gone === 0 ? '' : `, ${gone} deleted meanwhile`

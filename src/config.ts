@@ -20,6 +20,7 @@ export type Config = {
   sandboxPort: number
   sandboxDelayMs: number
   sandboxFaults: string
+  /** A name may have several secrets; no two have the same. */
   apiKeys: readonly { name: string; secret: string }[]
   adminKey: string | null
   allowAnonymous: boolean
@@ -52,7 +53,7 @@ export class ConfigError extends Error {
   }
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
+export type Environment = Readonly<Record<string, string | undefined>>
 
 const mebibyte = 2 ** 20
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
@@ -127,8 +128,8 @@ function readApiKeys(read: Reader): Config['apiKeys'] {
     read.problems.push('API_KEYS must be name:secret,name:secret, the names of letters, digits, . _ -')
   if (keys.some(({ secret }) => secret !== '' && !isBearer(secret)))
     read.problems.push('API_KEYS: a secret must be printable ASCII without white space')
-  if (new Set(keys.map(key => key.name)).size !== keys.length) read.problems.push('API_KEYS: a name stands there twice')
-  if (new Set(keys.map(key => key.secret)).size !== keys.length) read.problems.push('API_KEYS: two names have the same secret')
+  // A name may have several, for the time of a change; a secret that two names had would be somebody else's key.
+  if (new Set(keys.map(key => key.secret)).size !== keys.length) read.problems.push('API_KEYS: a secret stands there twice')
   return keys
 }
 
@@ -230,4 +231,11 @@ export function readConfig(environment: Environment, readFile = (path: string) =
   checkTogether(config, read.problems)
   if (read.problems.length > 0) throw new ConfigError(read.problems)
   return config
+}
+
+/** The name of every variable that is looked at, those that name a file (`…_FILE`) too. */
+export function settingNames(): string[] {
+  const names = new Set<string>()
+  readConfig(new Proxy<Record<string, string | undefined>>({}, { get: (_target, name) => void names.add(String(name)) }))
+  return [...names]
 }

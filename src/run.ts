@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import pino from 'pino'
 import { systemClock } from './clock.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
+import { tinyPicture } from './http/schema/examples.ts'
+import { isLoopback } from './net/local-url.ts'
 import { type Service, startService } from './wire.ts'
 
 /** The service closes within this, whatever its sockets do. */
@@ -27,10 +29,6 @@ function configOrExit(): Config {
   }
 }
 
-/** A blue dot on paper, 64×64, small enough for a command line. */
-const tinyPicture =
-  'iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAgMAAADXB5lNAAAADFBMVEUlY+v07+Z5nOm6yOi0Qn/XAAAACXBIWXMAAAsTAAALEwEAmpwYAAAAlklEQVQ4y93Tuw2AMAwEUBNEkQEYIXswAgWfVIhRsgSj0LME+/CJHQInREUBV74qti9UX0Kfh86p8QSOSMVgaY2JYNogPaChPUMA68EE6D3oAM6DEmiJMzNUAjmDFTAMpUDG0AtohkIgYZgEUgYnoO6AQt6E53fA02E4GB8WBCuEJcMZ4FB4Sjg21AEKg5WC0mEtf/HnFraU9s0K/ItpAAAAAElFTkSuQmCC'
-
 /** For the person at the keyboard; programs read the log. */
 function greet(service: Service, config: Config): void {
   const key = config.apiKeys.length === 0 ? '' : " -H 'authorization: Bearer YOUR_API_KEY'"
@@ -44,9 +42,13 @@ Its data lies in ${service.dataDir}. Try:
 }
 
 function warnOf(config: Config, log: pino.Logger): void {
-  const loopback = config.host === '127.0.0.1' || config.host === '::1' || config.host === 'localhost'
-  if (config.apiKeys.length === 0 && !loopback)
+  if (config.apiKeys.length === 0 && !isLoopback(config.host))
     log.warn({ setting: 'API_KEYS' }, 'no API keys: everybody who reaches this address may submit')
+  if (config.adminKey !== null && config.apiKeys.length === 0)
+    log.warn(
+      { setting: 'ADMIN_KEY' },
+      'ADMIN_KEY without API_KEYS: everything but /metrics is open to everybody, every job included',
+    )
   if (config.publicUrl !== null && !/^https:/i.test(config.publicUrl))
     log.warn({ setting: 'PUBLIC_URL' }, 'PUBLIC_URL is not https: callbacks and pictures travel unencrypted')
   if (config.publicUrl === null && config.provider !== 'sandbox')
@@ -66,7 +68,7 @@ export async function run(): Promise<void> {
   // Prompts and pictures are nobody else's on this machine.
   process.umask(0o077)
   // Some lines at a time, a tenth of a second late at most: no request waits for its line.
-  const output = pino.destination({ dest: 1, sync: false, minLength: 4_096, periodicFlush: 100 })
+  const output = pino.destination({ dest: 1, sync: false, minLength: 16_000, periodicFlush: 100 })
   const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output)
   let service: Service | null = null
   let stopping = false

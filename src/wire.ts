@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
@@ -8,33 +8,30 @@ import type { Clock, Log } from './domain/ports.ts'
 import { makeSigner, type Signer } from './domain/signer.ts'
 import type { JobStore } from './domain/store.ts'
 import { openDisk } from './files/disk.ts'
-import { loadSecret } from './files/secret.ts'
+import { loadSecrets } from './files/secret.ts'
 import { makeApp } from './http/app.ts'
 import { makeLinks } from './http/links.ts'
 import { makeRenderer } from './http/rendered.ts'
-import { createFetcher } from './net/fetch.ts'
+import { makeMeter } from './metrics/meter.ts'
+import { makeMetrics } from './metrics/metrics.ts'
 import { checkUrl } from './net/guard.ts'
 import { reachProblem } from './net/reach.ts'
-import { connectProvider } from './provider/client.ts'
-import { parseFaults, type Sandbox, startSandbox } from './sandbox/sandbox.ts'
+import type { Sandbox } from './sandbox/sandbox.ts'
 import { makeAccept } from './steps/accept.ts'
-import { type CopyStep, startCopy } from './steps/copy.ts'
 import { startFeed } from './steps/feed.ts'
 import { makeHeld } from './steps/held.ts'
 import { makeIngest } from './steps/ingest.ts'
-import { type NotifyStep, startNotify } from './steps/notify.ts'
 import { makePace } from './steps/pace.ts'
 import { makePictures } from './steps/pictures.ts'
-import { type PollStep, startPoll } from './steps/poll.ts'
 import { makeResultBodies } from './steps/result-body.ts'
-import { type RetentionStep, startRetention } from './steps/retention.ts'
 import { makeSmaller } from './steps/smaller.ts'
-import { type SubmitStep, startSubmit } from './steps/submit.ts'
-import { type SweepStep, startSweep } from './steps/sweep.ts'
 import { makeWatch } from './steps/watch.ts'
 import { type Lock, lockFolder } from './store/lock.ts'
 import { openStore } from './store/store.ts'
 import { makeSender } from './webhook/send.ts'
+import { makeAddresses } from './wire/addresses.ts'
+import { openProviderSide } from './wire/provider.ts'
+import { type Steps, startSteps } from './wire/steps.ts'
 
 export type Parts = {
   clock: Clock
@@ -61,35 +58,13 @@ export type Service = {
 
 const migrationsFolder = join(import.meta.dirname, '..', 'migrations', 'sqlite')
 
-/** Where we are reached on this machine, for one who listens on every address too. */
-function localUrl(config: Config, port: number, name: string): string {
-  const everywhere = config.host === '0.0.0.0' || config.host === '::' || config.host === '127.0.0.1'
-  const host = everywhere ? name : config.host.includes(':') ? `[${config.host}]` : config.host
-  return `http://${host}:${port}`
-}
-
 function portOf(app: FastifyInstance, fallback: number): number {
   const address = app.server.address()
   return typeof address === 'object' && address !== null ? address.port : fallback
 }
 
-async function startProviderOf(config: Config, log: Log): Promise<Sandbox | null> {
-  if (config.provider !== 'sandbox') return null
-  const folder = join(config.dataDir, 'sandbox')
-  // What a sandbox left that was killed is of no use to the next: it knows of no earlier task.
-  await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
-  return startSandbox({
-    port: config.sandboxPort,
-    delayMs: config.sandboxDelayMs,
-    faults: parseFaults(config.sandboxFaults),
-    folder,
-    onLog: line => log.info(line, 'sandbox'),
-  })
-}
-
 /**
- * Builds the service out of its parts, and listens. The only place that constructs things.
+ * Builds the service out of its parts, and listens. Nothing is constructed but here and in wire/.
  * @throws Error where another process has the data folder, or the port.
  */
 export async function startService(config: Config, parts: Parts): Promise<Service> {
@@ -106,46 +81,37 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
 
 async function build(config: Config, parts: Parts, lock: Lock): Promise<Service> {
   const { clock, log } = parts
-  const secrets = config.secrets.length > 0 ? config.secrets : [await loadSecret(join(config.dataDir, 'secret'))]
+  const secrets = config.secrets.length > 0 ? config.secrets : await loadSecrets(join(config.dataDir, 'secret'))
   const signer = makeSigner(secrets)
   const disk = await openDisk(join(config.dataDir, 'jobs'))
+  const { meter, registry } = makeMeter()
+  const databasePath = join(config.dataDir, 'darkroom.db')
   const store = await openStore({
-    path: join(config.dataDir, 'darkroom.db'),
+    path: databasePath,
     migrations: migrationsFolder,
     onFatal: parts.onFatal,
     now: () => clock.now(),
+    onCommit: (writes, durationMs) => meter.committed(writes, durationMs),
   })
-  const sandbox = await startProviderOf(config, log)
-  const provider = connectProvider({
-    baseUrl: sandbox?.baseUrl ?? config.providerBaseUrl,
-    editsPath: config.providerEditsPath,
-    tasksPath: config.providerTasksPath,
-    apiKey: config.providerApiKey ?? 'sandbox',
-    blobs: disk,
-    clock,
-    maxAnswerBytes: config.maxCallbackBytes,
-  })
-  const fetcher = createFetcher({ allowPrivate: config.fetchAllowPrivate, allowedOrigins: sandbox === null ? [] : [sandbox.url] })
+  const addresses = makeAddresses(config, signer, config.provider === 'sandbox')
+  const { baseUrl } = addresses
+  const providerSide = await openProviderSide(config, { blobs: disk, clock, log, baseUrl })
+  const { provider, fetcher, sandbox } = providerSide
   const watch = makeWatch(store, clock)
-
-  // Port 0 is another one once we listen; before, and for every other port, it is the one that was set.
-  let boundPort = config.port
-  const baseUrl = (): string => config.publicUrl ?? localUrl(config, boundPort, 'localhost')
-  const callbackBase = (): string | null =>
-    config.publicUrl ?? (sandbox === null ? null : localUrl(config, boundPort, '127.0.0.1'))
-  const callbackUrl = (taskId: number): string | null => {
-    const base = callbackBase()
-    return base === null ? null : `${base}/callbacks/${signer.callbackToken(taskId)}`
-  }
-  const firstPollAt = (now: number): number | null => {
-    if (config.providerTasksPath === '') return null
-    return now + 1_000 * (callbackBase() === null ? config.pollEveryS : config.pollAfterS)
-  }
 
   let steps: Steps | null = null
   let closing = false
   const instance = randomUUID()
-  const shared = { store, blobs: disk, clock, log, chance: parts.chance }
+  const shared = { store, blobs: disk, clock, log, meter, chance: parts.chance }
+  const pausedUntil = (): number | null => steps?.submit.pausedUntil() ?? null
+  const metrics = makeMetrics({
+    ...shared,
+    counted: registry,
+    databasePath,
+    maxInFlight: config.maxInFlight,
+    isPaused: () => pausedUntil() !== null,
+    version: parts.version,
+  })
   const webhookSecrets = config.webhookSecrets.length > 0 ? config.webhookSecrets : signer.defaultWebhookSecrets()
   const webhookPolicy = { allowPrivate: config.webhookAllowPrivate }
   const requestLimits = {
@@ -204,9 +170,13 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
       rateLimitWindowS: config.rateLimitWindowS,
     },
     trustProxy: config.trustProxy,
+    provider: config.provider,
     version: parts.version,
+    baseUrl,
     instance,
-    pausedUntil: () => steps?.submit.pausedUntil() ?? null,
+    pausedUntil,
+    meter,
+    metrics,
     isClosing: () => closing,
     ...(parts.onAnswered === undefined ? {} : { onAnswered: parts.onAnswered }),
   })
@@ -216,39 +186,14 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   const recovered = await store.recoverClaims({ by: '', now, pollAt: config.providerTasksPath === '' ? null : now })
   if (recovered > 0) log.warn({ tasks: recovered }, 'submits.interrupted')
   await app.listen({ host: config.host, port: config.port })
-  boundPort = portOf(app, config.port)
+  addresses.listensOn(portOf(app, config.port))
 
-  const copy = startCopy({ ...shared, fetcher, maxBytes: config.maxCallbackBytes })
-  const onResult = (): void => copy.wake()
-  steps = {
-    copy,
-    sweep: startSweep(shared),
-    notify: startNotify({ ...shared, links, bodies, sender: makeSender(webhookPolicy, webhookSecrets, parts.version) }),
-    retention: startRetention({ ...shared, retentionDays: config.retentionDays }),
-    poll:
-      config.providerTasksPath === ''
-        ? null
-        : startPoll({
-            ...shared,
-            provider,
-            pollEveryMs: config.pollEveryS * 1_000,
-            taskOfCallbackUrl: url => signer.taskOfToken(url.slice(url.lastIndexOf('/') + 1)),
-            onResult,
-          }),
-    submit: startSubmit({
-      ...shared,
-      provider,
-      maxInFlight: config.maxInFlight,
-      submitTimeoutMs: config.submitTimeoutMs,
-      firstPollAt,
-      callbackUrl,
-      onResult,
-    }),
-  }
+  const sender = makeSender(webhookPolicy, webhookSecrets, parts.version)
+  const started = startSteps(config, { ...shared, provider, fetcher, signer, addresses, links, bodies, sender })
+  steps = started
 
   if (config.publicUrl !== null) void checkPublicUrl(config.publicUrl, instance, log)
 
-  const { submit, poll, sweep, retention, notify } = steps
   async function close(withinMs: number): Promise<void> {
     if (closing) return
     closing = true
@@ -256,16 +201,9 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     watch.close()
     await feed.close()
     renderer.close()
-    await Promise.all([
-      closeApp(app, deadline),
-      submit.close(deadline),
-      copy.close(),
-      poll?.close(),
-      sweep.close(),
-      retention.close(),
-      notify.close(deadline),
-    ])
-    await Promise.all([provider.close(), fetcher.close(), sandbox?.close()])
+    metrics.close()
+    await Promise.all([closeApp(app, deadline), started.close(deadline)])
+    await providerSide.close()
     await store.close()
     lock.release()
   }
@@ -277,15 +215,6 @@ async function checkPublicUrl(publicUrl: string, instance: string, log: Log): Pr
   const problem = await reachProblem(publicUrl, instance)
   if (problem === null) log.info({ url: publicUrl }, 'public_url.reached')
   else log.warn({ url: publicUrl, problem }, 'public_url.unreachable')
-}
-
-type Steps = {
-  submit: SubmitStep
-  copy: CopyStep
-  poll: PollStep | null
-  sweep: SweepStep
-  retention: RetentionStep
-  notify: NotifyStep
 }
 
 const sweepIdleEveryMs = 100

@@ -41,13 +41,16 @@ export class Base64Text {
 
   /** For text that holds nothing but letters, which is nearly all: a native decoder, whose output's length tells whether it was. */
   #decodeClean(text: Buffer): Uint8Array | null {
-    if (this.#escape.isOpen || this.#paddingCount > 0 || text.includes(backslash)) return null
+    if (this.#escape.isOpen || this.#paddingCount > 0) return null
     const extraLetters = (this.#held.length + text.length) % 4
     const cut = text.length - extraLetters
     if (cut <= 0) return null
     const rest = text.subarray(cut)
     if (!rest.every(byte => kinds[byte] === isLetter)) return null
-    const decoded = this.#decodeLetters(this.#held + text.toString('latin1', 0, cut))
+    // The group that was begun goes first, alone: put before the rest, it would have all of it copied once more.
+    const firstCut = this.#held === '' ? 0 : 4 - this.#held.length
+    const first = this.#held + text.toString('latin1', 0, firstCut)
+    const decoded = this.#decodeLetters(first, text.toString('latin1', firstCut, cut))
     if (decoded !== null) this.#held = rest.toString('latin1')
     return decoded
   }
@@ -55,7 +58,7 @@ export class Base64Text {
   #decodeAny(text: Buffer): Uint8Array {
     const letterCount = this.#gatherLetters(text)
     const cut = letterCount - (letterCount % 4)
-    const decoded = this.#decodeLetters(this.#letters.toString('latin1', 0, cut))
+    const decoded = this.#decodeLetters('', this.#letters.toString('latin1', 0, cut))
     if (decoded === null) throw malformed('a picture that is not base64')
     this.#held = this.#letters.toString('latin1', cut, letterCount)
     return decoded
@@ -103,11 +106,13 @@ export class Base64Text {
     return -1
   }
 
-  /** Null where `letters`, in whole groups, holds anything else: the decoder leaves that out, so that less comes of it. */
-  #decodeLetters(letters: string): Uint8Array | null {
-    const dueBytes = (letters.length / 4) * 3
+  /** Null where one of the two, both in whole groups, holds anything but letters: the decoder leaves that out, so that less comes of it. */
+  #decodeLetters(first: string, letters: string): Uint8Array | null {
+    const firstBytes = (first.length / 4) * 3
+    const dueBytes = firstBytes + (letters.length / 4) * 3
     if (this.#bytes.length < dueBytes) this.#bytes = Buffer.allocUnsafe(dueBytes)
-    const writtenBytes = this.#bytes.write(letters, 0, dueBytes, 'base64')
+    const writtenBytes =
+      this.#bytes.write(first, 0, firstBytes, 'base64') + this.#bytes.write(letters, firstBytes, dueBytes - firstBytes, 'base64')
     return writtenBytes === dueBytes ? this.#bytes.subarray(0, dueBytes) : null
   }
 }

@@ -1,4 +1,5 @@
 import type { Blobs } from '../domain/ports.ts'
+import { maxResultPictures } from '../domain/result.ts'
 import type { LiftOptions } from './lift.ts'
 
 const mebibyte = 2 ** 20
@@ -23,6 +24,7 @@ export function pictureOptions(blobs: Blobs, jobId: string, maxBodyBytes: number
     maxJsonBytes: maxResultJsonBytes,
     // What was paid for is taken whatever its size; the body's own limit bounds it.
     maxFileBytes: maxBodyBytes,
+    maxFiles: maxResultPictures,
     maxDepth: maxNesting,
     keepRawBytes,
   }

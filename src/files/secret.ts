@@ -2,22 +2,42 @@ import { randomBytes } from 'node:crypto'
 import { link, open, readFile, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-async function readSecret(path: string): Promise<string | null> {
-  try {
-    return (await readFile(path, 'utf8')).trim() || null
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-    throw error
+/** What SECRET asks of each, too. */
+const leastLength = 16
+
+/** A sentence is not silently taken for its first word. */
+export class ShortSecret extends Error {
+  override readonly name = 'ShortSecret'
+
+  constructor(path: string) {
+    super(`${path} holds a secret of less than ${leastLength} characters`)
   }
 }
 
 /**
- * The secret of this installation: read, or made at the first start and kept, readable by its owner only. It appears under its
- * name whole or not at all, and once: of two processes that start together, one makes it and both read it.
+ * The secrets in a file, newest first, as SECRET has them: with white space between. Empty where there is no file, or nothing in it.
+ * @throws ShortSecret where one has less than 16 characters.
  */
-export async function loadSecret(path: string): Promise<string> {
-  const found = await readSecret(path)
-  if (found !== null) return found
+export async function readSecrets(path: string): Promise<string[]> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+  const secrets = text.split(/\s+/).filter(one => one !== '')
+  if (secrets.some(one => one.length < leastLength)) throw new ShortSecret(path)
+  return secrets
+}
+
+/**
+ * The secrets of this installation, newest first: read, or one made at the first start and kept, readable by its owner only. It
+ * appears under its name whole or not at all, and once: of two processes that start together, one makes it and both read it.
+ */
+export async function loadSecrets(path: string): Promise<string[]> {
+  const found = await readSecrets(path)
+  if (found.length > 0) return found
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   const file = await open(temporary, 'wx', 0o600)
   try {
@@ -39,7 +59,7 @@ export async function loadSecret(path: string): Promise<string> {
   } finally {
     await folder.close()
   }
-  const made = await readSecret(path)
-  if (made === null) throw new Error(`the secret in ${path} is empty: remove the file, or put one into it`)
+  const made = await readSecrets(path)
+  if (made.length === 0) throw new Error(`the secret in ${path} is empty: remove the file, or put one into it`)
   return made
 }

@@ -7,6 +7,8 @@ import { contentTypeOf, pictureHeadBytes, pixelSizeOf } from './picture.ts'
 
 /** A sink has two: one that fills while the other is being written. */
 const bufferBytes = 256 * 1024
+/** So much may be on its way to the disk: what is synced while more still comes is not waited for at the end. */
+const unsyncedBytes = 4 * 2 ** 20
 
 /**
  * A file in a job's folder, under a temporary name until it is complete. Nothing touches the disk before the first 256 KiB are
@@ -25,6 +27,9 @@ export class DiskSink implements FileSink {
   #filledBytes = 0
   #spare: Buffer | null = null
   #handedOverBytes = 0
+  #syncedBytes = 0
+  /** The sync under way, if any. Never rejects, as above: a disk tells of a failed sync once, so that the last one may not. */
+  #syncing: Promise<void> | null = null
   /** The write under way, if any. Never rejects: what goes wrong is told by `#failure`. */
   #inFlight: Promise<void> | null = null
   #isWaiting = false
@@ -87,12 +92,16 @@ export class DiskSink implements FileSink {
     try {
       for (let rest = chunk; rest.length > 0; rest = rest.subarray(this.#take(rest))) {
         await this.#inFlight
-        if (this.#failure !== null) throw this.#failure.error
+        this.#throwFailure()
         if (this.#state !== 'open') throw new Error('the file was given up during a write')
       }
     } finally {
       this.#isWaiting = false
     }
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure.error
   }
 
   /** Begins to write the full buffer and puts the other in its place; false while the other is still being written. */
@@ -125,17 +134,32 @@ export class DiskSink implements FileSink {
       doneBytes += bytesWritten
       this.#handedOverBytes += bytesWritten
     }
+    if (this.#syncing === null && this.#handedOverBytes - this.#syncedBytes >= unsyncedBytes)
+      this.#syncing = this.#syncInBackground(this.#handle)
+  }
+
+  async #syncInBackground(handle: FileHandle): Promise<void> {
+    this.#syncedBytes = this.#handedOverBytes
+    try {
+      await handle.datasync()
+    } catch (error) {
+      this.#failure = { error }
+    } finally {
+      this.#syncing = null
+    }
   }
 
   async #complete(): Promise<StoredFile> {
     try {
       await this.#inFlight
-      if (this.#failure !== null) throw this.#failure.error
+      this.#throwFailure()
       const last = this.#filling?.subarray(0, this.#filledBytes) ?? Buffer.alloc(0)
       await this.#put(last)
       // Named so that no other write can come between: nothing but `#put` opens the file.
       const handle = this.#handle
       if (handle === null) throw new Error('the file was not opened')
+      await this.#syncing
+      this.#throwFailure()
       await handle.datasync()
       const file = this.#describe(await this.#head(handle, last))
       await this.#close()
@@ -174,6 +198,7 @@ export class DiskSink implements FileSink {
   /** Leaves nothing behind. Never rejects: what can't be removed now is for the sweep, by its temporary name or as an orphan. */
   async #clear(): Promise<void> {
     await this.#inFlight
+    await this.#syncing
     this.#filling = null
     this.#spare = null
     if (!this.#touchedDisk) return

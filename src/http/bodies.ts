@@ -41,12 +41,12 @@ function wholeBody(raw: IncomingMessage): Promise<Buffer> {
     const received: Buffer[] = []
     if (raw.destroyed && !raw.complete) reject(brokeOff(raw.errored))
     raw.on('data', (chunk: Buffer) => received.push(chunk))
-    raw.once('end', () => {
+    raw.on('end', () => {
       const [first = Buffer.alloc(0)] = received
       resolve(received.length === 1 ? first : Buffer.concat(received))
     })
-    raw.once('error', error => reject(brokeOff(error)))
-    raw.once('close', () => {
+    raw.on('error', error => reject(brokeOff(error)))
+    raw.on('close', () => {
       if (!raw.complete) reject(brokeOff(null))
     })
   })
@@ -64,9 +64,10 @@ export function streamBodies(app: FastifyInstance): void {
  */
 export function takeAnyBody(scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser('*', passThrough)
-  scope.addHook('onRequest', async request => {
+  scope.addContentTypeParser('application/octet-stream', passThrough)
+  scope.addHook('onRequest', (request, _reply, done) => {
     request.raw.headers['content-type'] = 'application/octet-stream'
+    done()
   })
 }
 

@@ -16,8 +16,13 @@ export type Connections = {
 
 /** Knows what each connection is at, so that nothing is written into the midst of an answer. */
 export function followConnections(server: Server, clock: Clock): Connections {
-  const exchanges = new WeakMap<Socket, { request: IncomingMessage; response: ServerResponse }>()
-  server.prependListener('request', (request, response) => exchanges.set(request.socket, { request, response }))
+  // What a connection is at is written into one cell for all its life: an entry for each request would keep the collector busy.
+  const exchanges = new WeakMap<Socket, Partial<{ request: IncomingMessage; response: ServerResponse }>>()
+  server.prependListener('connection', socket => exchanges.set(socket, {}))
+  server.prependListener('request', (request, response) => {
+    const exchange = exchanges.get(request.socket)
+    if (exchange !== undefined) Object.assign(exchange, { request, response })
+  })
 
   function closeSoon(socket: Socket, isNeeded = (): boolean => true): void {
     const callOff = clock.after(lingerMs, () => {
@@ -31,11 +36,11 @@ export function followConnections(server: Server, clock: Clock): Connections {
     refuse(socket, status, requestId) {
       // Told already: what still comes is read and forgotten.
       if (socket.writableEnded || socket.destroyed) return
-      const at = exchanges.get(socket)
-      const isAnswering = at !== undefined && !at.response.writableFinished
+      const { request, response } = exchanges.get(socket) ?? {}
+      const isAnswering = response !== undefined && !response.writableFinished
       // The request came whole, and what is wrong follows it: it gets its own answer.
-      if (isAnswering && at.request.complete) at.response.once('close', () => socket.destroy())
-      else if (isAnswering && at.response.headersSent) socket.destroy()
+      if (isAnswering && request?.complete === true) response.once('close', () => socket.destroy())
+      else if (isAnswering && response.headersSent) socket.destroy()
       else {
         socket.end(badRequestText(requestId, status))
         closeSoon(socket)

@@ -11,11 +11,25 @@ const decoders: Readonly<Record<string, () => Transform>> = {
 
 /**
  * A body as it was before its Content-Encoding. One that names none that we know is taken as it is.
- * @throws ServiceError `invalid_request` where the body is not what the encoding says.
+ * @param maxPackedBytes what it may have as it comes: what is packed may go on for ever and come to nothing.
+ * @throws ServiceError `invalid_request` where the body is not what the encoding says, `payload_too_large`.
  */
-export function decoded(body: AsyncIterable<Buffer>, encoding: string | undefined): AsyncIterable<Buffer> {
+export function decoded(
+  body: AsyncIterable<Buffer>,
+  encoding: string | undefined,
+  maxPackedBytes: number,
+): AsyncIterable<Buffer> {
   const make = decoders[(encoding ?? '').trim().toLowerCase()]
-  return make === undefined ? body : unpack(body, make())
+  return make === undefined ? body : unpack(atMost(maxPackedBytes, body), make())
+}
+
+async function* atMost(maxBytes: number, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let sizeBytes = 0
+  for await (const chunk of body) {
+    sizeBytes += chunk.length
+    if (sizeBytes > maxBytes) throw new ServiceError('payload_too_large', 'the callback is larger than MAX_CALLBACK_BYTES')
+    yield chunk
+  }
 }
 
 async function* unpack(body: AsyncIterable<Buffer>, decoder: Transform): AsyncGenerator<Buffer> {

@@ -3,7 +3,7 @@ import { invalid, ServiceError } from '../domain/errors.ts'
 import { isJobId } from '../domain/ids.ts'
 import { isFinal, type JobStatus, jobStatuses } from '../domain/job.ts'
 import type { Blobs, Clock } from '../domain/ports.ts'
-import type { JobRecord } from '../domain/records.ts'
+import type { CallbackRecord, JobRecord } from '../domain/records.ts'
 import { checkRequest, type RequestLimits } from '../domain/request.ts'
 import type { JobStore } from '../domain/store.ts'
 import { jobError, jobView, type Links, timestamp } from '../domain/view.ts'
@@ -12,10 +12,12 @@ import type { Pace } from '../steps/pace.ts'
 import type { Watch } from '../steps/watch.ts'
 import { type Caller, callerOf, maySee } from './access.ts'
 import { ignoreBodies } from './bodies.ts'
+import { jobsPerPage, longestWaitS } from './bounds.ts'
 import { clientGone } from './connections.ts'
 import { type FieldLimits, readFields } from './fields.ts'
 import { headerOf, orderOf } from './order.ts'
 import { type Rendered, type Renderer } from './rendered.ts'
+import * as schemas from './schema/operations/jobs.ts'
 
 export type JobRoutesDeps = {
   store: JobStore
@@ -30,10 +32,6 @@ export type JobRoutesDeps = {
   requestLimits: RequestLimits
   newId: (prefix: string) => string
 }
-
-const longestWaitS = 90
-const defaultPage = 20
-const largestPage = 100
 
 /**
  * The job that a path names: by our id, or by that of any of its tasks at the provider.
@@ -77,9 +75,9 @@ function isStatus(text: string): text is JobStatus {
 function readPage(query: Query) {
   const status = single(query, 'status')
   if (status !== null && !isStatus(status)) throw invalid('status', `status must be one of ${jobStatuses.join(', ')}`)
-  const size = single(query, 'limit') ?? String(defaultPage)
-  if (!/^\d{1,3}$/.test(size) || Number(size) < 1 || Number(size) > largestPage)
-    throw invalid('limit', `limit must be a whole number from 1 to ${largestPage}`)
+  const size = single(query, 'limit') ?? String(jobsPerPage.usual)
+  if (!/^\d{1,3}$/.test(size) || Number(size) < 1 || Number(size) > jobsPerPage.most)
+    throw invalid('limit', `limit must be a whole number from 1 to ${jobsPerPage.most}`)
   const cursor = single(query, 'cursor')
   const before = cursor === null ? null : Buffer.from(cursor, 'base64url').toString('latin1')
   if (before !== null && !isJobId(before)) throw invalid('cursor', 'cursor must be the next_cursor of an earlier answer')
@@ -103,9 +101,8 @@ export function jobRoutes(deps: JobRoutesDeps) {
     return reply.code(status).send({ error: { code, message, type, param: null }, job_id: job.id, request_id: request.id })
   }
 
-  /** Sends a job with its ETag, or 304 where the client has it already. */
-  async function sendJob(reply: FastifyReply, request: FastifyRequest, { job, body, etag }: Rendered): Promise<FastifyReply> {
-    const again = await deps.pace.retryAfterS(job)
+  /** Sends a job with its ETag, or 304 where the client has it already. @param again seconds after which to ask again. */
+  function sendJob(reply: FastifyReply, request: FastifyRequest, { body, etag }: Rendered, again: number | null): FastifyReply {
     if (again !== null) void reply.header('retry-after', again)
     void reply.header('etag', etag).header('cache-control', 'private, no-cache')
     if (
@@ -125,11 +122,17 @@ export function jobRoutes(deps: JobRoutesDeps) {
     return rendered
   }
 
+  /** As above, with nothing to wait for where it was sent before: so are most reads. */
+  function knownTo(caller: Caller, name: string): Rendered | null {
+    const known = deps.renderer.known(name)
+    return known !== null && maySee(caller, known.job) ? known : null
+  }
+
   /** What is done to a job takes no body, whatever a client sends along. */
   async function actions(scope: FastifyInstance): Promise<void> {
     ignoreBodies(scope)
 
-    scope.post<ById>('/jobs/:taskId/cancel', { config: { access: 'read' } }, async request => {
+    scope.post<ById>('/jobs/:taskId/cancel', { config: { access: 'read' }, schema: schemas.cancelJob }, async request => {
       const { id } = await findJob(store, callerOf(request), request.params.taskId)
       const outcome = await store.cancelJob({ jobId: id, now: deps.clock.now() })
       const job = await store.job(id)
@@ -138,12 +141,13 @@ export function jobRoutes(deps: JobRoutesDeps) {
       return jobView(job, links)
     })
 
-    scope.post<ById>('/jobs/:taskId/retry', { config: { access: 'submit' } }, async (request, reply) => {
+    const again = { config: { access: 'submit' }, schema: schemas.retryJob } as const
+    scope.post<ById>('/jobs/:taskId/retry', again, async (request, reply) => {
       const job = await findJob(store, callerOf(request), request.params.taskId)
       return answer(reply, request, await accept.retry(orderOf(request, deps.newId), job))
     })
 
-    scope.delete<ById>('/jobs/:taskId', { config: { access: 'read' } }, async (request, reply) => {
+    scope.delete<ById>('/jobs/:taskId', { config: { access: 'read' }, schema: schemas.deleteJob }, async (request, reply) => {
       const job = await findJob(store, callerOf(request), request.params.taskId)
       const deleted = isFinal(job.status) && (await store.deleteJob({ jobId: job.id }))
       // Somebody else was faster.
@@ -156,26 +160,29 @@ export function jobRoutes(deps: JobRoutesDeps) {
   }
 
   return async (app: FastifyInstance): Promise<void> => {
-    app.post('/jobs', { config: { access: 'submit' } }, async (request, reply) => {
+    app.post('/jobs', { config: { access: 'submit' }, schema: schemas.submitJob }, async (request, reply) => {
       const order = orderOf(request, deps.newId)
       const read = async () => checkRequest(await readFields(request, blobs, order.jobId, deps.limits), deps.requestLimits)
       const accepted = await accept.accept(order, read)
       return answer(reply, request, accepted)
     })
 
-    app.get<ById>('/jobs/:taskId', { config: { access: 'read' } }, async (request, reply) => {
+    app.get<ById>('/jobs/:taskId', { config: { access: 'read' }, schema: schemas.getJob }, async (request, reply) => {
       const waitS = waitOf(request)
-      const shown = await findRendered(callerOf(request), request.params.taskId)
+      const caller = callerOf(request)
+      const { taskId } = request.params
+      const shown = knownTo(caller, taskId) ?? (await findRendered(caller, taskId))
       const { job } = shown
-      if (waitS === null || waitS === 0 || isFinal(job.status)) return sendJob(reply, request, shown)
+      if (isFinal(job.status)) return sendJob(reply, request, shown, null)
+      if (waitS === null || waitS === 0) return sendJob(reply, request, shown, await deps.pace.retryAfterS(job))
       if (single(request.query, 'wait') === null) void reply.header('preference-applied', `wait=${waitS}`)
       const deadlineAt = deps.clock.now() + waitS * 1_000
       const ended = await deps.watch.watch(job.id, one => isFinal(one.status), deadlineAt, clientGone(reply))
       if (ended === null) throw noSuchJob()
-      return sendJob(reply, request, deps.renderer.render(ended))
+      return sendJob(reply, request, deps.renderer.render(ended), await deps.pace.retryAfterS(ended))
     })
 
-    app.get<{ Querystring: Query }>('/jobs', { config: { access: 'read' } }, async request => {
+    app.get<{ Querystring: Query }>('/jobs', { config: { access: 'read' }, schema: schemas.listJobs }, async request => {
       const { status, model, limit, before } = readPage(request.query)
       const owner = callerOf(request).sees === 'all' ? null : callerOf(request).owner
       const jobs = await store.jobs({ owner, status, model, before, limit: limit + 1 })
@@ -191,18 +198,21 @@ export function jobRoutes(deps: JobRoutesDeps) {
 
     await app.register(actions)
 
-    app.get<ById>('/jobs/:taskId/callbacks', { config: { access: 'read' } }, async request => {
+    app.get<ById>('/jobs/:taskId/callbacks', { config: { access: 'read' }, schema: schemas.listCallbacks }, async request => {
       const job = await findJob(store, callerOf(request), request.params.taskId)
       const rows = await store.callbacks(job.id)
-      return {
-        data: rows.map(row => ({
-          received_at: timestamp(row.receivedAt),
-          bytes: row.sizeBytes,
-          outcome: row.outcome,
-          body: row.body === null ? null : parseOrText(row.body),
-        })),
-      }
+      return { data: rows.map(callbackView) }
     })
+  }
+}
+
+/** A callback as clients see it. */
+export function callbackView(row: CallbackRecord) {
+  return {
+    received_at: timestamp(row.receivedAt),
+    bytes: row.sizeBytes,
+    outcome: row.outcome,
+    body: row.body === null ? null : parseOrText(row.body),
   }
 }
 

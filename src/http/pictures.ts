@@ -10,6 +10,7 @@ import { type Smaller, smallerType, widths } from '../steps/smaller.ts'
 import { clientGone } from './connections.ts'
 import { errorBody } from './errors.ts'
 import { findJob } from './jobs.ts'
+import { getImage, getInput } from './schema/operations/pictures.ts'
 
 export type PictureRoutesDeps = { store: JobStore; blobs: Blobs; pictures: Pictures; smaller: Smaller; clock: Clock }
 
@@ -28,7 +29,6 @@ function positionOf(text: string): number {
 }
 
 const pictureHeaders = {
-  'x-content-type-options': 'nosniff',
   // Whatever the bytes are, they are no page of ours.
   'content-security-policy': "default-src 'none'; sandbox",
   'cross-origin-resource-policy': 'cross-origin',
@@ -43,18 +43,24 @@ function widthOf(query: ByIndex['Querystring']): number | null {
   return given
 }
 
+/** Caches that others share may keep a picture for as long as its URL opens it; a client that has a key, for ever. */
+function cacheControl(signedUntil: number | null, now: number): string {
+  if (signedUntil === null) return 'private, max-age=31536000, immutable'
+  return `public, max-age=${Math.max(0, Math.floor((signedUntil - now) / 1_000))}, immutable`
+}
+
 /** Sends a file that never changes: whole, in part, or not at all where the client has it. */
 async function sendPicture(
   request: FastifyRequest,
   reply: FastifyReply,
   path: string,
   file: FileFacts,
-  isPublic: boolean,
+  caching: string,
 ): Promise<FastifyReply> {
   const etag = `"${file.sha256}"`
   void reply.headers({
     etag,
-    'cache-control': `${isPublic ? 'public' : 'private'}, max-age=31536000, immutable`,
+    'cache-control': caching,
     'content-type': file.contentType ?? 'application/octet-stream',
     ...pictureHeaders,
   })
@@ -70,10 +76,10 @@ async function sendPicture(
   const options = { etag: false, lastModified: false, cacheControl: false, contentType: false, dotfiles: 'allow' } as const
   const found = await send(request.raw, encodeURI(path), options)
   if (found.type === 'error') {
+    void reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-type')
     if (found.statusCode !== 416)
       throw new ServiceError('not_found', 'the file of this picture is gone', { cause: found.metadata.error })
     const error = new ServiceError('invalid_request', 'the range lies outside of the picture', { param: 'Range' })
-    void reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-type')
     return reply
       .code(416)
       .header('content-range', `bytes */${file.sizeBytes ?? '*'}`)
@@ -82,7 +88,7 @@ async function sendPicture(
   return reply.code(found.statusCode).headers(found.headers).send(found.stream)
 }
 
-type Seen = { job: JobRecord; isPublic: boolean }
+type Seen = { job: JobRecord /** When the URL's signature ends; null: opened by a key. */; signedUntil: number | null }
 
 /** `/jobs/…/images/…` and `/jobs/…/inputs/…`. */
 export function pictureRoutes(deps: PictureRoutesDeps) {
@@ -91,9 +97,8 @@ export function pictureRoutes(deps: PictureRoutesDeps) {
   /** By a signed URL the job is whoever's it is; the signature says that we showed it. */
   async function jobFor(request: FastifyRequest<ByIndex>): Promise<Seen> {
     const caller = request.caller
-    const isPublic = caller === null
     const job = await findJob(store, caller ?? { owner: '', sees: 'all' }, request.params.taskId)
-    return { job, isPublic }
+    return { job, signedUntil: caller === null ? Number(request.query.exp) * 1_000 : null }
   }
 
   /** Sends a picture, or its smaller copy, which is another file to caches. */
@@ -105,13 +110,16 @@ export function pictureRoutes(deps: PictureRoutesDeps) {
   ): Promise<FastifyReply> {
     const width = widthOf(request.query)
     const path = width === null ? null : await deps.smaller.path(seen.job.id, file, width)
-    if (path === null) return sendPicture(request, reply, blobs.pathOf(seen.job.id, file.file), file, seen.isPublic)
+    const caching = cacheControl(seen.signedUntil, deps.clock.now())
+    if (path === null) return sendPicture(request, reply, blobs.pathOf(seen.job.id, file.file), file, caching)
     const copy = { ...file, sha256: `${file.sha256}-w${width}`, sizeBytes: null, contentType: smallerType }
-    return sendPicture(request, reply, path, copy, seen.isPublic)
+    return sendPicture(request, reply, path, copy, caching)
   }
 
   return async (app: FastifyInstance): Promise<void> => {
-    app.get<ByIndex>('/jobs/:taskId/images/:index', { config: { access: 'picture' } }, async (request, reply) => {
+    const image = { config: { access: 'picture' }, schema: getImage } as const
+    const input = { config: { access: 'picture' }, schema: getInput } as const
+    app.get<ByIndex>('/jobs/:taskId/images/:index', image, async (request, reply) => {
       const seen = await jobFor(request)
       const position = positionOf(request.params.index)
       const gone = clientGone(reply)
@@ -122,7 +130,7 @@ export function pictureRoutes(deps: PictureRoutesDeps) {
       void reply.headers({ ...pictureHeaders, 'cache-control': 'no-store', 'content-type': contentType })
       return reply.send(stream)
     })
-    app.get<ByIndex>('/jobs/:taskId/inputs/:index', { config: { access: 'picture' } }, async (request, reply) => {
+    app.get<ByIndex>('/jobs/:taskId/inputs/:index', input, async (request, reply) => {
       const seen = await jobFor(request)
       return answer(request, reply, seen, await pictures.input(seen.job, positionOf(request.params.index)))
     })

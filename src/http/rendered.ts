@@ -3,11 +3,15 @@ import type { Clock } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { JobStore } from '../domain/store.ts'
 import { jobView, type Links } from '../domain/view.ts'
+import { ref } from './schema/schema.ts'
+import { serialiserOf } from './schema/serialise.ts'
 
 /** A job as it is sent: made once, and sent until it changes. */
 export type Rendered = { job: JobRecord; body: string; etag: string }
 
 export type Renderer = {
+  /** A job as it was sent before, where it lies here still and has not changed. */
+  known(jobId: string): Rendered | null
   /** A job in the form in which it is sent; null: there is no such job. */
   read(jobId: string): Promise<Rendered | null>
   render(job: JobRecord): Rendered
@@ -15,62 +19,80 @@ export type Renderer = {
   close(): void
 }
 
+const serialise = serialiserOf(ref('Job'))
 const dayMs = 86_400_000
-/** About 16 MB of text. */
-const maxCharacters = 8 * 2 ** 20
+/** Of each of two generations: 8 MB of text in all, twice that where it is not Latin. */
+const usualGenerationCharacters = 4 * 2 ** 20
+
+type Kept = Rendered & { day: number }
 
 /** @param store tells of each change before the write that made it resolves, so that what is kept here is never older than an answer. */
-export function makeRenderer(store: Pick<JobStore, 'job' | 'onChange'>, links: Links, clock: Clock): Renderer {
-  /** In order of their last use, the longest ago first. */
-  const kept = new Map<string, Rendered & { day: number }>()
+export function makeRenderer(
+  store: Pick<JobStore, 'job' | 'onChange'>,
+  links: Links,
+  clock: Clock,
+  generationCharacters = usualGenerationCharacters,
+): Renderer {
+  // Two generations: what is asked for moves to the younger one; the older one goes as a whole when that is full. Nearly as good
+  // as an order of last use, which would have to be kept at each read.
+  let young = new Map<string, Kept>()
+  let old = new Map<string, Kept>()
+  let youngCharacters = 0
   /** What is being read: a change meanwhile makes the reading one that is not kept. */
   const reading = new Map<string, object>()
-  let characters = 0
+  const today = (): number => Math.floor(clock.now() / dayMs)
 
   function forget(jobId: string): void {
-    characters -= kept.get(jobId)?.body.length ?? 0
-    kept.delete(jobId)
+    youngCharacters -= young.get(jobId)?.body.length ?? 0
+    young.delete(jobId)
+    old.delete(jobId)
     reading.delete(jobId)
   }
 
-  function keep(jobId: string, rendered: Rendered, day: number): void {
+  function keep(jobId: string, rendered: Kept): void {
     forget(jobId)
-    kept.set(jobId, { ...rendered, day })
-    characters += rendered.body.length
-    for (const oldest of kept.keys()) {
-      if (characters <= maxCharacters) break
-      forget(oldest)
+    if (youngCharacters + rendered.body.length > generationCharacters) {
+      old = young
+      young = new Map()
+      youngCharacters = 0
     }
+    young.set(jobId, rendered)
+    youngCharacters += rendered.body.length
   }
 
   function render(job: JobRecord): Rendered {
-    const body = JSON.stringify(jobView(job, links))
+    const body = serialise(jobView(job, links))
     return { job, body, etag: `"${createHash('sha1').update(body).digest('base64url')}"` }
+  }
+
+  function known(jobId: string): Rendered | null {
+    const kept = young.get(jobId) ?? old.get(jobId)
+    // The signatures of a job's URLs change once a day.
+    if (kept === undefined || kept.day !== today()) return null
+    if (old.size > 0 && !young.has(jobId)) keep(jobId, kept)
+    return kept
   }
 
   const unsubscribe = store.onChange(forget)
   return {
     render,
+    known,
     async read(jobId) {
-      // The signatures of a job's URLs change once a day.
-      const day = Math.floor(clock.now() / dayMs)
-      const known = kept.get(jobId)
-      if (known !== undefined && known.day === day) {
-        kept.delete(jobId)
-        kept.set(jobId, known)
-        return known
-      }
+      const kept = known(jobId)
+      if (kept !== null) return kept
+      const day = today()
       const ticket = {}
       reading.set(jobId, ticket)
       const job = await store.job(jobId)
       const rendered = job === null ? null : render(job)
-      if (rendered !== null && reading.get(jobId) === ticket) keep(jobId, rendered, day)
+      if (rendered !== null && reading.get(jobId) === ticket) keep(jobId, { ...rendered, day })
       reading.delete(jobId)
       return rendered
     },
     close() {
       unsubscribe()
-      kept.clear()
+      young.clear()
+      old.clear()
     },
   }
 }

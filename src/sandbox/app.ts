@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
-import multipart from '@fastify/multipart'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { faultHelp } from './faults.ts'
 import { encodeJson, textOf } from './json.ts'
@@ -16,7 +15,7 @@ const maxJsonBytes = 4 * 1024 * 1024
 const requestTimeoutMs = 120_000
 
 /** The routes of the sandbox. `openDesk` is asked with each request, for it needs the port, which is known late. */
-export async function buildApp(openDesk: () => Desk): Promise<FastifyInstance> {
+export function buildApp(openDesk: () => Desk): FastifyInstance {
   const app = fastify({
     bodyLimit: maxJsonBytes,
     requestTimeout: requestTimeoutMs,
@@ -26,7 +25,8 @@ export async function buildApp(openDesk: () => Desk): Promise<FastifyInstance> {
   })
   app.setErrorHandler(async (error, _request, reply) => answerError(error, reply))
   app.setNotFoundHandler(async (_request, reply) => sendRefusal(reply, refusal(404, 'no_api', 'no such api')))
-  await app.register(multipart)
+  // Left to the route, as the stream it is.
+  app.addContentTypeParser('multipart/form-data', (_request, payload, done) => done(null, payload))
 
   for (const path of editsPaths) app.post(path, async (request, reply) => handleSubmit(openDesk(), request, reply))
   app.post(tasksPath, async (request, reply) => answerTasks(openDesk(), request, reply))

@@ -1,50 +1,38 @@
 import { randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { type Dispatcher, interceptors, request } from 'undici'
 import { createGate } from './gate.ts'
 import { type Input, maxImageBytes } from './receive.ts'
 
 const downloadTimeoutMs = 10_000
-const maxRedirections = 3
+const downloadsAtOnce = 8
 
 /**
- * Makes the function that brings an input onto the disk and answers with its path: 8 at once, 50 MB and 10 s each.
- * It rejects where the URL is none, or does not answer 200.
+ * Downloads a URL into a new file at `path`. Rejects where it does not answer 200, has more bytes than `maxBytes`, or must not be
+ * asked; whoever submitted the URL is told the error's first line.
+ */
+export type FetchPicture = (url: string, path: string, limits: { maxBytes: number; signal: AbortSignal }) => Promise<void>
+
+/** What is not given a way to fetch fetches nothing. */
+export const fetchNothing: FetchPicture = async () => {
+  throw new Error('this sandbox fetches no URLs')
+}
+
+/**
+ * Makes the function that brings an input onto the disk and answers with its path: 8 downloads at once, 50 MB and 10 s each.
+ * It rejects as `fetchPicture` does.
  */
 export function createInputReader(
-  dispatcher: Dispatcher,
+  fetchPicture: FetchPicture,
   closing: AbortSignal,
 ): (input: Input, folder: string) => Promise<string> {
-  const downloadInTurn = createGate(8)
-  const following = dispatcher.compose(interceptors.redirect({ maxRedirections }))
-
-  async function download(url: string, path: string): Promise<void> {
-    const signal = AbortSignal.any([closing, AbortSignal.timeout(downloadTimeoutMs)])
-    const { statusCode, body } = await request(url, { dispatcher: following, signal })
-    if (statusCode !== 200) {
-      await body.dump()
-      throw new Error(`the image URL answered ${statusCode}`)
-    }
-    await pipeline(body, atMost(maxImageBytes), createWriteStream(path), { signal })
-  }
-
+  const inTurn = createGate(downloadsAtOnce)
   return async (input, folder) => {
     if (input.kind === 'file') return input.path
     const path = join(folder, randomUUID())
-    await downloadInTurn(() => download(input.url, path))
+    await inTurn(() => {
+      const signal = AbortSignal.any([closing, AbortSignal.timeout(downloadTimeoutMs)])
+      return fetchPicture(input.url, path, { maxBytes: maxImageBytes, signal })
+    })
     return path
-  }
-}
-
-function atMost(limitBytes: number) {
-  return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-    let bytes = 0
-    for await (const chunk of chunks) {
-      bytes += chunk.length
-      if (bytes > limitBytes) throw new Error(`the image has more than ${limitBytes} bytes`)
-      yield chunk
-    }
   }
 }

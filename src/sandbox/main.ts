@@ -1,3 +1,4 @@
+import { downloadFromAnywhere } from './download.ts'
 import { parseFaults } from './faults.ts'
 import { startSandbox } from './sandbox.ts'
 
@@ -13,6 +14,8 @@ async function main(): Promise<void> {
     port: readNumber('SANDBOX_PORT', 8787, 65_535),
     delayMs: readNumber('SANDBOX_DELAY_MS', 2000, 3_600_000),
     faults: parseFaults(process.env['SANDBOX_FAULTS'] ?? ''),
+    // A tool for one's own machine, where the pictures may be too.
+    fetchPicture: downloadFromAnywhere,
     onLog: line => console.log(JSON.stringify(line)),
   })
   console.log(`The sandbox listens on ${sandbox.baseUrl}; its faults are listed on ${sandbox.url}/`)

@@ -2,8 +2,8 @@ import { createHash, randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
+import { type FormFile, readForm } from './form.ts'
 
 /** A picture as it was sent in: a URL that is still to be fetched, or a file that lies in the sandbox's folder. */
 export type Input =
@@ -29,11 +29,12 @@ export type Received = {
 }
 
 export const maxImageBytes = 50 * 1024 * 1024
-const formLimits = { fileSize: maxImageBytes, files: 64, fields: 200, fieldSize: 1024 * 1024, parts: 264 }
+const formLimits = { fileSize: maxImageBytes, files: 64, fields: 200, fieldSize: 1024 * 1024 }
 
 /** Reads a submit of either kind. Its files go to `folder`, also those of a body that turns out to be unusable. */
 export async function receive(request: FastifyRequest, folder: string): Promise<Received> {
-  return request.isMultipart() ? receiveForm(request, folder) : receiveJson(request.body)
+  const isForm = /^multipart\/form-data\b/i.test(request.headers['content-type'] ?? '')
+  return isForm ? receiveForm(request, folder) : receiveJson(request.body)
 }
 
 function receiveJson(body: unknown): Received {
@@ -54,31 +55,47 @@ function receiveJson(body: unknown): Received {
 
 async function receiveForm(request: FastifyRequest, folder: string): Promise<Received> {
   const fields = new Map<string, unknown>()
-  const images: Input[] = []
-  let mask: Input | null = null
+  /** In the order of the form, which files may come to their end in another. */
+  const inputs: { name: string; input: Promise<Input> }[] = []
   let problem: string | null = null
+  const handlers = {
+    text(fieldName: string, value: string): void {
+      const name = fieldName.replace(/\[\]$/, '')
+      if (name === 'image' || name === 'mask') inputs.push({ name, input: Promise.resolve({ kind: 'url', url: value }) })
+      else fields.set(fieldName, value)
+    },
+    async file(fieldName: string, file: FormFile): Promise<void> {
+      const name = fieldName.replace(/\[\]$/, '')
+      if (name !== 'image' && name !== 'mask') {
+        file.stream.resume()
+        fields.set(fieldName, '<file>')
+        return
+      }
+      const input = store(file, folder)
+      inputs.push({ name, input })
+      await input
+      if (file.stream.truncated) problem = `a file may have ${maxImageBytes} bytes at most`
+    },
+  }
   try {
-    for await (const part of request.parts({ limits: formLimits })) {
-      const name = part.fieldname.replace(/\[\]$/, '')
-      if (part.type === 'file' && name !== 'image' && name !== 'mask') {
-        part.file.resume()
-        fields.set(part.fieldname, '<file>')
-      } else if (part.type === 'file') {
-        const file = await store(part, folder)
-        if (name === 'image') images.push(file)
-        else mask = file
-        if (part.file.truncated) problem = `a file may have ${maxImageBytes} bytes at most`
-      } else if (name === 'image' && typeof part.value === 'string') images.push({ kind: 'url', url: part.value })
-      else if (name === 'mask' && typeof part.value === 'string') mask = { kind: 'url', url: part.value }
-      else fields.set(part.fieldname, part.value)
-    }
+    await readForm(request.raw, handlers, formLimits)
   } catch (error) {
     problem = error instanceof Error ? error.message : 'the form could not be read'
   }
-  return { via: 'form', fields: Object.fromEntries(fields), images, mask, problem }
+  const stored = (await Promise.allSettled(inputs.map(async ({ name, input }) => ({ name, input: await input }))))
+    .filter(one => one.status === 'fulfilled')
+    .map(one => one.value)
+  const inputsOf = (name: string): Input[] => stored.filter(one => one.name === name).map(one => one.input)
+  return {
+    via: 'form',
+    fields: Object.fromEntries(fields),
+    images: inputsOf('image'),
+    mask: inputsOf('mask').at(-1) ?? null,
+    problem,
+  }
 }
 
-async function store(part: MultipartFile, folder: string): Promise<Input> {
+async function store({ stream, filename, contentType }: FormFile, folder: string): Promise<Input> {
   const path = join(folder, `in-${randomUUID()}`)
   const hash = createHash('sha256')
   let bytes = 0
@@ -89,6 +106,6 @@ async function store(part: MultipartFile, folder: string): Promise<Input> {
       yield chunk
     }
   }
-  await pipeline(part.file, measured, createWriteStream(path))
-  return { kind: 'file', path, bytes, sha256: hash.digest('hex'), filename: part.filename, contentType: part.mimetype }
+  await pipeline(stream, measured, createWriteStream(path))
+  return { kind: 'file', path, bytes, sha256: hash.digest('hex'), filename, contentType }
 }

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Agent } from 'undici'
 import { postCallback } from './callback.ts'
 import { createGate } from './gate.ts'
-import { createInputReader } from './inputs.ts'
+import { createInputReader, type FetchPicture } from './inputs.ts'
 import { encodeJson } from './json.ts'
 import { measure, render } from './render.ts'
 import type { Shelf } from './shelf.ts'
@@ -20,6 +20,7 @@ export type RunnerOptions = {
   readonly folder: string
   readonly filesUrl: string
   readonly shelf: Shelf
+  readonly fetchPicture: FetchPicture
   readonly now: () => number
   readonly onCallback: (callback: SentCallback) => void
   readonly onLog: (line: object) => void
@@ -39,12 +40,13 @@ export class Runner {
   readonly #closing = new AbortController()
   /** Without keep-alive: a connection to a receiver that has restarted since would lose the callback. */
   readonly #dispatcher = new Agent({ pipelining: 0, connections: callbackConnections })
-  readonly #readInput = createInputReader(this.#dispatcher, this.#closing.signal)
+  readonly #readInput: ReturnType<typeof createInputReader>
   readonly #renderInTurn = createGate(rendersAtOnce)
   readonly #busy = new Map<Task, Promise<void>>()
 
   constructor(options: RunnerOptions) {
     this.#options = options
+    this.#readInput = createInputReader(options.fetchPicture, this.#closing.signal)
   }
 
   /** How many tasks have a result or a callback still to come. */

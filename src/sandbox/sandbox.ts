@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyRequest } from 'fastify'
 import { buildApp } from './app.ts'
 import { createFaultChooser, type Fault, type FaultName } from './faults.ts'
+import { type FetchPicture, fetchNothing } from './inputs.ts'
 import { Journal } from './journal.ts'
 import { type Refusal, refusal } from './refusal.ts'
 import { Runner, type SentCallback } from './run.ts'
@@ -12,6 +13,7 @@ import { Shelf } from './shelf.ts'
 import type { Desk, Submit } from './submit.ts'
 
 export { type Fault, type FaultName, faultNames, parseFaults } from './faults.ts'
+export type { FetchPicture } from './inputs.ts'
 export type { SentCallback } from './run.ts'
 export type { Submit, SubmittedImage } from './submit.ts'
 
@@ -26,6 +28,8 @@ export type SandboxOptions = {
   readonly apiKey?: string | null
   /** Where its pictures lie while it runs, in a folder of their own; the system's temporary folder by default. */
   readonly folder?: string
+  /** How it gets a picture that is submitted as a URL. Left out: a task with one fails, and nothing is asked for. */
+  readonly fetchPicture?: FetchPicture
   /** How long a callback takes under the fault `slow`; 3,000 by default. */
   readonly slowMs?: number
   readonly random?: () => number
@@ -64,7 +68,7 @@ const defaultSlowMs = 3000
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const folder = await mkdtemp(join(options.folder ?? tmpdir(), 'darkroom-sandbox-'))
   let desk: Desk | undefined
-  const app = await buildApp(() => {
+  const app = buildApp(() => {
     if (!desk) throw new Error('a request came before the sandbox was listening')
     return desk
   })
@@ -133,13 +137,14 @@ function createRecords({ onLog = () => {} }: SandboxOptions): Records {
 }
 
 function openDesk(options: SandboxOptions, folder: string, filesUrl: string, records: Records): Desk {
-  const { delayMs, slowMs = defaultSlowMs, now = Date.now, random = Math.random, onLog = () => {} } = options
+  const { delayMs, slowMs = defaultSlowMs, fetchPicture = fetchNothing, now = Date.now, random = Math.random } = options
+  const { onLog = () => {} } = options
   const shelf = new Shelf()
   return {
     folder,
     filesUrl,
     shelf,
-    runner: new Runner({ delayMs, slowMs, folder, filesUrl, shelf, now, onCallback: records.onCallback, onLog }),
+    runner: new Runner({ delayMs, slowMs, folder, filesUrl, shelf, fetchPicture, now, onCallback: records.onCallback, onLog }),
     now,
     refuseKey: createKeyCheck(options.apiKey ?? null),
     chooseFaults: createFaultChooser(options.faults, random),

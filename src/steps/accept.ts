@@ -206,6 +206,7 @@ function requestOf(job: JobRecord): JobRequest {
     webhookUrl,
     webhookEvents,
     timeoutS,
+    isTimeoutGiven: true,
     ...(clientCallback === null ? {} : { clientCallback }),
   }
 }

@@ -1,4 +1,4 @@
-import type { Blobs, Clock, Log } from '../domain/ports.ts'
+import type { Blobs, Clock, Log, Meter } from '../domain/ports.ts'
 import type { Provider, SubmitOrder, SubmitOutcome } from '../domain/provider.ts'
 import type { ClaimedTask, JobRecord } from '../domain/records.ts'
 import { lateWindowMs } from '../domain/retry.ts'
@@ -13,6 +13,7 @@ export type AttemptDeps = {
   provider: Provider
   clock: Clock
   log: Log
+  meter: Meter
   /** In [0, 1). */
   chance: () => number
   submitTimeoutMs: number
@@ -40,13 +41,17 @@ const waitAfterErrorMs = 10_000
 
 /**
  * Makes what takes one claimed task from its order to a recorded outcome, submitting it at most once.
- * @param onAccountRefused the provider refuses not this task, but the account.
+ * @param onOutcome is told what became of the submit, before it is recorded; twice where an answer comes to one that was given up.
  * @param stopping gives up waiting for whatever is under way.
  */
-export function makeAttempt(deps: AttemptDeps, onAccountRefused: (code: string) => void, stopping: AbortSignal) {
+export function makeAttempt(
+  deps: AttemptDeps,
+  onOutcome: (taskId: number, outcome: SubmitOutcome) => void,
+  stopping: AbortSignal,
+) {
   const { store, clock, log } = deps
   const keep = <T>(write: () => Promise<T>): Promise<T> => persist(write, { clock, log, signal: stopping })
-  const record = makeRecorder(deps, keep, onAccountRefused)
+  const record = makeRecorder(deps, keep, onOutcome)
 
   /** The outcome, or null where there was none within the time after the end of the upload. */
   async function firstOf(outcome: Promise<SubmitOutcome>, sent: Promise<void>): Promise<SubmitOutcome | null> {

@@ -2,7 +2,7 @@ import { isFinal } from '../domain/job.ts'
 import type { Clock, Log } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { JobStore } from '../domain/store.ts'
-import { isCopied } from './result-body.ts'
+import { isCopyingOver } from './result-body.ts'
 import type { Watch } from './watch.ts'
 
 export type HeldDeps = { store: JobStore; watch: Watch; clock: Clock; log: Log }
@@ -67,7 +67,7 @@ export function makeHeld({ store, watch, clock, log }: HeldDeps): Held {
     async wait(jobId, deadlineAt, gone) {
       await watch.watch(jobId, one => isFinal(one.status), deadlineAt, gone)
       const copyBy = Math.min(deadlineAt, clock.now() + copyWaitMs)
-      return watch.watch(jobId, one => !isFinal(one.status) || isCopied(one), copyBy, gone)
+      return watch.watch(jobId, one => !isFinal(one.status) || isCopyingOver(one), copyBy, gone)
     },
 
     async answered(jobId, arrived) {

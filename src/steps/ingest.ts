@@ -1,8 +1,8 @@
-import { invalid, ServiceError } from '../domain/errors.ts'
-import type { Blobs, Clock, Log, StoredFile } from '../domain/ports.ts'
+import { invalid, isDiskFull, ServiceError } from '../domain/errors.ts'
+import type { Blobs, CallbackAnswer, Clock, Log, Meter, StoredFile } from '../domain/ports.ts'
 import type { TaskRef } from '../domain/records.ts'
-import { parseResult } from '../domain/result.ts'
-import type { Applied, JobStore } from '../domain/store.ts'
+import { maxResultPictures, parseResult, type Result } from '../domain/result.ts'
+import type { Applied, JobStore, Receipt } from '../domain/store.ts'
 import { LiftError, type Lifted, liftJson } from '../files/lift.ts'
 import { pictureOptions } from '../files/pictures-in-results.ts'
 import { parsePlain } from '../files/plain.ts'
@@ -13,6 +13,7 @@ export type IngestDeps = {
   blobs: Blobs
   clock: Clock
   log: Log
+  meter: Meter
   maxCallbackBytes: number
   /** A result was applied whose pictures may have to be copied. */
   onResult: () => void
@@ -21,13 +22,12 @@ export type IngestDeps = {
 }
 
 export type Ingest = {
-  /** The task that a callback is for; null: there is none (any more), and the body need not be read. */
-  find(taskId: number): Promise<TaskRef | null>
   /**
-   * Takes one callback. Resolves when its result is durable and shows in a read.
+   * Takes one callback. Resolves when its result is durable and shows in a read. `unknown`: its task is gone; a body that comes
+   * in pieces is not read then.
    * @throws ServiceError `invalid_request` where there is no result in it, `payload_too_large`, `storage_full`.
    */
-  callback(ref: TaskRef, body: CallbackBody): Promise<Applied['outcome']>
+  callback(taskId: number, body: CallbackBody): Promise<Applied['outcome']>
 }
 
 /** As it comes; or, of a small one, all of it. */
@@ -38,9 +38,24 @@ const keptRawBytes = 2 ** 20
 /** How much text of a callback is kept in its row. */
 const keptTextLength = 65_536
 
+type Taken = Applied & { sizeBytes: number }
+
+/** The result in a small body that holds no picture; null where it takes more to find out, or to refuse it. */
+async function plainResult(body: Promise<Buffer>): Promise<{ result: Result; receipt: Receipt } | null> {
+  let bytes: Buffer
+  try {
+    bytes = await body
+  } catch {
+    // Who reads it again meets the same error.
+    return null
+  }
+  const plain = parsePlain(bytes)
+  const result = plain === null ? null : parseResult(plain.value, () => undefined)
+  return plain === null || result === null ? null : { result, receipt: { sizeBytes: bytes.length, body: plain.text } }
+}
+
 /** The body as JSON, with a note in the place of each picture. */
 function withoutPictures(lifted: Lifted): string {
-  if (lifted.files.length === 0) return JSON.stringify(lifted.value).slice(0, keptTextLength)
   const noted = (_key: string, value: unknown): unknown => {
     const file = lifted.file(value)
     return file === undefined ? value : `(${file.sizeBytes} bytes, ${file.contentType}, sha256 ${file.sha256})`
@@ -64,20 +79,28 @@ function counted(body: AsyncIterable<Uint8Array>): { bytes: AsyncIterable<Uint8A
   return { bytes: bytes(), count: () => sizeBytes }
 }
 
+/** What a callback was answered that ended in an error. */
+function answerTo(error: unknown): CallbackAnswer {
+  if (isDiskFull(error)) return 'storage_full'
+  const code = error instanceof ServiceError ? error.code : null
+  if (code === 'invalid_request') return 'malformed'
+  if (code === 'payload_too_large') return 'too_large'
+  return code === 'storage_full' ? 'storage_full' : 'not_kept'
+}
+
 export function makeIngest(deps: IngestDeps): Ingest {
-  const { store, blobs, clock, log } = deps
+  const { store, blobs, clock, log, meter } = deps
 
   async function read(ref: TaskRef, body: CallbackBody): Promise<Lifted> {
     const { bytes, count } = counted(body instanceof Promise ? onePiece(body) : body)
     try {
-      const plain = body instanceof Promise ? parsePlain(await body) : null
-      return plain ?? (await liftJson(bytes, pictureOptions(blobs, ref.jobId, deps.maxCallbackBytes, keptRawBytes)))
+      return await liftJson(bytes, pictureOptions(blobs, ref.jobId, deps.maxCallbackBytes, keptRawBytes))
     } catch (error) {
       const told = error instanceof LiftError ? error : null
       await malformed(ref, told?.raw ?? null, count())
       // The connection broke, or the disk is full.
       if (told === null) throw error
-      if (told.kind === 'malformed' || told.kind === 'too_deep')
+      if (told.kind === 'malformed' || told.kind === 'too_deep' || told.kind === 'too_many_files')
         throw invalid(null, `the body is no JSON with a result in it: ${told.message}`)
       throw new ServiceError('payload_too_large', 'the callback is larger than MAX_CALLBACK_BYTES', { cause: told })
     }
@@ -112,18 +135,17 @@ export function makeIngest(deps: IngestDeps): Ingest {
     }
   }
 
-  async function apply(ref: TaskRef, lifted: Lifted, text: string): Promise<Applied> {
+  async function apply(ref: TaskRef, lifted: Lifted): Promise<Applied> {
     const { taskId, jobId } = ref
+    const body = withoutPictures(lifted)
     const result = parseResult(lifted.value, value => lifted.file(value))
     if (result === null) {
       await discardUnnamed(deps, jobId, lifted.files)
-      await malformed(ref, Buffer.from(text), lifted.bodyBytes)
-      throw invalid(null, 'there is no result in the body: neither a picture nor an error')
+      await malformed(ref, Buffer.from(body), lifted.bodyBytes)
+      throw invalid(null, `there is no result in the body: neither 1 to ${maxResultPictures} pictures nor an error`)
     }
-    const now = clock.now()
-    const receipt = { sizeBytes: lifted.bodyBytes, body: text }
     try {
-      const applied = await store.applyResult({ taskId, result, source: 'callback', now, copyAt: now, receipt })
+      const applied = await write(taskId, result, { sizeBytes: lifted.bodyBytes, body })
       await discardUnnamed(deps, jobId, lifted.files)
       return applied
     } catch (error) {
@@ -132,15 +154,36 @@ export function makeIngest(deps: IngestDeps): Ingest {
     }
   }
 
-  async function callback(ref: TaskRef, body: CallbackBody): Promise<Applied['outcome']> {
-    const { taskId, jobId } = ref
-    const startedAt = clock.now()
-    const lifted = await read(ref, body)
-    const { outcome, kept } = await apply(ref, lifted, withoutPictures(lifted))
-    if (kept) deps.onResult()
-    log.info({ job: jobId, task: taskId, outcome, bytes: lifted.bodyBytes, ms: clock.now() - startedAt }, `callback.${outcome}`)
-    return outcome
+  function write(taskId: number, result: Result, receipt: Receipt): Promise<Applied> {
+    const now = clock.now()
+    return store.applyResult({ taskId, result, source: 'callback', now, copyAt: now, receipt })
   }
 
-  return { find: taskId => store.taskRef(taskId), callback }
+  async function take(taskId: number, body: CallbackBody): Promise<Taken> {
+    // Most callbacks are of this kind, and leave it to the write to find out whether their task is still there.
+    const plain = body instanceof Promise ? await plainResult(body) : null
+    if (plain !== null) return { ...(await write(taskId, plain.result, plain.receipt)), sizeBytes: plain.receipt.sizeBytes }
+    const ref = await store.taskRef(taskId)
+    if (ref === null) return { outcome: 'unknown', jobId: null, kept: false, arrived: null, sizeBytes: 0 }
+    const lifted = await read(ref, body)
+    return { ...(await apply(ref, lifted)), sizeBytes: lifted.bodyBytes }
+  }
+
+  async function callback(taskId: number, body: CallbackBody): Promise<Applied['outcome']> {
+    const startedAt = clock.now()
+    try {
+      const { outcome, jobId, kept, arrived, sizeBytes } = await take(taskId, body)
+      if (kept) deps.onResult()
+      const ms = clock.now() - startedAt
+      meter.callbackAnswered(outcome === 'unknown' ? 'unknown_token' : outcome, sizeBytes, ms)
+      if (arrived !== null) meter.resultArrived(arrived, 'callback')
+      log.info({ job: jobId, task: taskId, outcome, bytes: sizeBytes, ms }, `callback.${outcome}`)
+      return outcome
+    } catch (error) {
+      meter.callbackAnswered(answerTo(error), 0, clock.now() - startedAt)
+      throw error
+    }
+  }
+
+  return { callback }
 }

@@ -1,18 +1,19 @@
 import { noticeBody } from '../domain/notice.ts'
-import type { Clock, Log } from '../domain/ports.ts'
+import type { Clock, Log, Meter } from '../domain/ports.ts'
 import type { DueDelivery, JobRecord } from '../domain/records.ts'
 import { deliveryLeaseMs, deliveryRetryAt, parseRetryAfter } from '../domain/retry.ts'
 import type { JobStore } from '../domain/store.ts'
 import { jobView, type Links } from '../domain/view.ts'
 import type { DeliveryBody, Sender, Sent } from '../webhook/send.ts'
 import { type Loop, type Next, startLoop } from './loop.ts'
-import { isCopied, type ResultBodies } from './result-body.ts'
+import { isCopyingOver, type ResultBodies } from './result-body.ts'
 
 export type NotifyDeps = {
   store: JobStore
   sender: Sender
   clock: Clock
   log: Log
+  meter: Meter
   chance: () => number
   links: Links
   bodies: ResultBodies
@@ -76,6 +77,7 @@ export function startNotify(deps: NotifyDeps): NotifyStep {
     const { status, dueAt } = whatNext(delivery, sent, now)
     const attempt = { at, status: sent.status, durationMs: now - at, answer: sent.answer }
     await store.deliveryAttempted({ id: delivery.id, attempt, status, dueAt })
+    deps.meter.deliveryAttempted(status === 'pending' ? 'failed' : status === 'failed' ? 'given_up' : 'delivered')
     const about = {
       job: job.id,
       delivery: delivery.id,
@@ -90,7 +92,7 @@ export function startNotify(deps: NotifyDeps): NotifyStep {
 
   /** A result is sent with its pictures' bytes: they are waited for while they may still come. */
   function mustWait(job: JobRecord): boolean {
-    return job.status === 'succeeded' && !isCopied(job) && clock.now() < (job.completedAt ?? 0) + longestCopyWaitMs
+    return job.status === 'succeeded' && !isCopyingOver(job) && clock.now() < (job.completedAt ?? 0) + longestCopyWaitMs
   }
 
   function bodyOf(delivery: DueDelivery, job: JobRecord): DeliveryBody {

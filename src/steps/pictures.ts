@@ -23,7 +23,7 @@ export type PictureFile = FileFacts & { file: string }
 
 export type Pictures = {
   /**
-   * A result's picture; waits a little for its copy where that is still under way, until the signal fires. null: it is not here.
+   * A result's picture; waits a little for its copy where that is still to come, until the signal fires. null: it is not here.
    * @throws ServiceError `not_found`.
    */
   image(job: JobRecord, position: number, signal?: AbortSignal): Promise<PictureFile | null>
@@ -65,7 +65,8 @@ export function makePictures(deps: PicturesDeps): Pictures {
     async image(job, position, signal) {
       const imageOf = (one: JobRecord) => one.images.find(image => image.position === position)
       if (imageOf(job) === undefined) throw notFound()
-      const copied = await deps.watch.watch(job.id, one => hasFile(imageOf(one)), clock.now() + copyWaitMs, signal)
+      const isOver = (one: JobRecord): boolean => (imageOf(one)?.copyAt ?? null) === null
+      const copied = await deps.watch.watch(job.id, isOver, clock.now() + copyWaitMs, signal)
       const image = copied === null ? undefined : imageOf(copied)
       return hasFile(image) ? image : null
     },

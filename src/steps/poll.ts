@@ -1,4 +1,4 @@
-import type { Blobs, Clock, Log } from '../domain/ports.ts'
+import type { Blobs, Clock, Log, Meter } from '../domain/ports.ts'
 import { type Provider, type RecordsQuery, recordsFolder } from '../domain/provider.ts'
 import type { DuePoll } from '../domain/records.ts'
 import type { Result, TaskRecord } from '../domain/result.ts'
@@ -15,6 +15,7 @@ export type PollDeps = {
   provider: Provider
   clock: Clock
   log: Log
+  meter: Meter
   pollEveryMs: number
   /** The task that a callback URL in a record names; null where it is not ours, and in poll mode, where there are none. */
   taskOfCallbackUrl: (url: string) => number | null
@@ -29,7 +30,7 @@ const pauseBetweenMs = 1_000
 
 /** Asks the provider for what has had no callback, and looks for what nobody knows to have been accepted. */
 export function startPoll(deps: PollDeps): PollStep {
-  const { store, clock, log } = deps
+  const { store, clock, log, meter } = deps
   const stopping = new AbortController()
   const lookFor = makeLookup(deps, ask)
   let mayAskAt = 0
@@ -38,14 +39,19 @@ export function startPoll(deps: PollDeps): PollStep {
     const due = await store.duePolls(clock.now(), batchSize)
     if (due.length === 0) return store.nextPollAt()
     const ended = new Set<DuePoll>()
+    let rest: 'unfinished' | 'failed' = 'unfinished'
     try {
       await askForKnown(due, ended)
       await askForUnknown(due, ended)
     } catch (error) {
       if (stopping.signal.aborted) return null
+      rest = 'failed'
       log.warn({ err: error, tasks: due.length }, 'poll.failed')
     }
-    for (const task of due) if (!ended.has(task)) await postpone(task)
+    for (const task of due) {
+      meter.polled(ended.has(task) ? 'finished' : rest)
+      if (!ended.has(task)) await postpone(task)
+    }
     log.info({ asked: due.length, finished: ended.size }, 'poll.done')
     return 'now'
   }
@@ -119,12 +125,13 @@ export function startPoll(deps: PollDeps): PollStep {
     if (task === undefined) return discardRecord(result)
     const { taskId, jobId } = task
     const now = clock.now()
-    const { outcome, kept } = await unlessKept(jobId, result, async () => {
+    const { outcome, kept, arrived } = await unlessKept(jobId, result, async () => {
       await moveFiles(jobId, result)
       return store.applyResult({ taskId, result, source: 'poll', now, copyAt: now, receipt: null })
     })
     ended.add(task)
     log.info({ job: jobId, task: taskId, outcome, result: result.kind }, `poll.${outcome}`)
+    if (arrived !== null) meter.resultArrived(arrived, 'poll')
     if (kept) deps.onResult()
   }
 

@@ -3,20 +3,15 @@ import { maxServerErrors, submitRetryAt } from '../domain/retry.ts'
 import type { Attempt, AttemptDeps } from './attempt.ts'
 import { discardUnnamed, filesOf } from './leftovers.ts'
 
-/** Refusals that are about the account and would meet every job alike. */
-function isAboutTheAccount({ status, error }: Extract<SubmitOutcome, { kind: 'refused' }>): boolean {
-  return status === 401 || error.code === 'used_up' || error.code === 'disabled'
-}
-
 type RecorderDeps = Omit<AttemptDeps, 'provider' | 'callbackUrl' | 'submitTimeoutMs'>
 
 /** Makes what writes down how a submit ended. `keep` runs a write until it is kept. */
 export function makeRecorder(
   deps: RecorderDeps,
   keep: <T>(write: () => Promise<T>) => Promise<T>,
-  onAccountRefused: (code: string) => void,
+  onOutcome: (taskId: number, outcome: SubmitOutcome) => void,
 ) {
-  const { store, clock, log } = deps
+  const { store, clock, log, meter } = deps
 
   async function notSent(attempt: Attempt, outcome: Extract<SubmitOutcome, { kind: 'not_sent' }>): Promise<void> {
     const { task, job } = attempt
@@ -41,6 +36,9 @@ export function makeRecorder(
   return async (attempt: Attempt, outcome: SubmitOutcome): Promise<void> => {
     const { taskId } = attempt.task
     const now = clock.now()
+    onOutcome(taskId, outcome)
+    // What was given up on has been counted as unconfirmed.
+    if (!attempt.givenUp) meter.submitted(outcome.kind)
     switch (outcome.kind) {
       case 'accepted': {
         const { taskId: providerTaskId, traceId } = outcome
@@ -51,11 +49,11 @@ export function makeRecorder(
         const { result } = outcome
         const applied = await keep(() => store.applyResult({ taskId, result, source: 'inline', now, copyAt: now, receipt: null }))
         await discardUnnamed(deps, attempt.job.id, filesOf(result))
+        if (applied.arrived !== null) meter.resultArrived(applied.arrived, 'inline')
         deps.onResult()
         return log.info({ ...about(attempt), outcome: applied.outcome, result: result.kind }, 'task.finished_inline')
       }
       case 'refused':
-        if (isAboutTheAccount(outcome)) onAccountRefused(outcome.error.code)
         await keep(() => store.taskRefused({ taskId, error: outcome.error, now }))
         return log.warn({ ...about(attempt), status: outcome.status, code: outcome.error.code }, 'task.refused')
       case 'not_sent':

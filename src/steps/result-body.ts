@@ -36,9 +36,9 @@ export function answeredImages(job: JobRecord): ImageRecord[] {
   return job.images.filter(image => !image.late)
 }
 
-/** Whether every picture that a job answers with is here, so that its bytes can be sent. */
-export function isCopied(job: JobRecord): boolean {
-  return isFinal(job.status) && answeredImages(job).every(image => image.file !== null)
+/** Whether nothing of what a job answers with is still to be copied: each picture is here, or that was given up. */
+export function isCopyingOver(job: JobRecord): boolean {
+  return isFinal(job.status) && answeredImages(job).every(image => image.copyAt === null)
 }
 
 /** Seconds from the first submit to the end, as the provider tells them. */

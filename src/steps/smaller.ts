@@ -4,7 +4,7 @@ import type { PictureFile } from './pictures.ts'
 export const widths: readonly number[] = [160, 320, 640, 1_280]
 
 export type Smaller = {
-  /** A picture in a smaller width, kept for the next time; null where it is no wider, or no picture that can be read. */
+  /** A picture in a smaller width, kept for the next time; null where it is no wider, or no picture that can be read within 10 s. */
   path(jobId: string, file: PictureFile, width: number): Promise<string | null>
 }
 
@@ -12,6 +12,8 @@ export const smallerType = 'image/webp'
 const madeAtOnce = 2
 /** A decoded picture takes four bytes a pixel; the largest that any model makes has 8.3 million. */
 const maxInputPixels = 50_000_000
+/** Of work in libvips, once a thread is free. What any model makes takes one or two. */
+const shrinkTimeoutS = 10
 
 /** Runs so many at once; the others wait in line. */
 function makeGate(places: number): <T>(work: () => Promise<T>) => Promise<T> {
@@ -38,7 +40,12 @@ export function makeSmaller({ blobs, log }: { blobs: Blobs; log: Log }): Smaller
   async function shrink(from: string, to: string, width: number): Promise<void> {
     // Loaded at its first use: a service that is never asked for one does without its memory.
     const { default: sharp } = await import('sharp')
-    await sharp(from, { limitInputPixels: maxInputPixels }).autoOrient().resize({ width }).webp({ quality: 82 }).toFile(to)
+    await sharp(from, { limitInputPixels: maxInputPixels })
+      .autoOrient()
+      .resize({ width })
+      .webp({ quality: 82 })
+      .timeout({ seconds: shrinkTimeoutS })
+      .toFile(to)
   }
 
   return {
@@ -51,7 +58,7 @@ export function makeSmaller({ blobs, log }: { blobs: Blobs; log: Log }): Smaller
       try {
         return await running
       } catch (error) {
-        // Its bytes are no picture that sharp can read, or there is no room for another: it is shown as it is.
+        // Its bytes are no picture that sharp can read, or not in time, or there is no room for another: it is shown as it is.
         log.warn({ err: error, job: jobId, file: file.file, width }, 'picture.not_made_smaller')
         return null
       }

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { unconfirmedCountsMs } from '../domain/retry.ts'
+import { makeAccountGate } from './account.ts'
 import { type AttemptDeps, makeAttempt, uploadTimeoutMs } from './attempt.ts'
 import { type Next, startLoop } from './loop.ts'
 
@@ -14,10 +16,6 @@ export type SubmitStep = {
   close(signal: AbortSignal): Promise<void>
 }
 
-/** An unconfirmed task takes room at the provider this long. */
-const unconfirmedCountsMs = 300_000
-const pauseMs = 60_000
-
 /** Claims tasks whose turn it is, and submits each at most once. */
 export function startSubmit(deps: SubmitDeps): SubmitStep {
   const { store, clock, log } = deps
@@ -25,29 +23,28 @@ export function startSubmit(deps: SubmitDeps): SubmitStep {
   const by = randomUUID()
   const underWay = new Set<Promise<void>>()
   const stopping = new AbortController()
-  const attempt = makeAttempt(deps, pause, stopping.signal)
-  let pausedUntil: number | null = null
+  const gate = makeAccountGate(deps, () => loop.wake())
+  const attempt = makeAttempt(deps, gate.heard, stopping.signal)
 
   async function pass(): Promise<Next> {
     const now = clock.now()
-    if (pausedUntil !== null && pausedUntil > now) return pausedUntil
-    pausedUntil = null
+    const limit = gate.room(deps.maxInFlight)
+    if (limit === 0) return gate.pausedUntil()
     const nextAt = await store.nextQueuedAt()
     if (nextAt === null || nextAt > now) return nextAt
     const until = now + uploadTimeoutMs + deps.submitTimeoutMs + 60_000
-    const claimed = await store.claimTasks({ by, until, now, maxInFlight: deps.maxInFlight, unconfirmedCountsMs })
+    const claimed = await store.claimTasks({ by, until, now, limit, maxInFlight: deps.maxInFlight, unconfirmedCountsMs })
+    gate.passed(claimed.map(task => task.taskId))
     for (const task of claimed) {
       const run = attempt(task)
         .catch((error: unknown) => log.error({ err: error, job: task.jobId, task: task.taskId }, 'task.outcome_not_kept'))
-        .finally(() => underWay.delete(run))
+        .finally(() => {
+          underWay.delete(run)
+          gate.ended(task.taskId)
+        })
       underWay.add(run)
     }
     return claimed.length === 0 ? null : 'now'
-  }
-
-  function pause(code: string): void {
-    pausedUntil = clock.now() + pauseMs
-    log.error({ code, seconds: pauseMs / 1_000 }, 'submitting.paused')
   }
 
   const loop = startLoop('submit', pass, { clock, log })
@@ -56,7 +53,7 @@ export function startSubmit(deps: SubmitDeps): SubmitStep {
   return {
     wake: () => loop.wake(),
     pass: () => loop.pass(),
-    pausedUntil: () => (pausedUntil !== null && pausedUntil > clock.now() ? pausedUntil : null),
+    pausedUntil: gate.pausedUntil,
     async close(signal) {
       unsubscribe()
       await loop.close()

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3'
+import type { Moves } from './tally.ts'
 import { deliveryCommands } from './write-deliveries.ts'
 import { imageCommands } from './write-images.ts'
 import { jobCommands } from './write-jobs.ts'
@@ -12,10 +13,10 @@ export type Changed = (jobId: string) => void
  * Everything that may be written, by name. Each command is one step of a group's transaction: it sees what those before it
  * wrote, and is undone alone where it throws.
  */
-export function makeCommands(database: Database.Database, changed: Changed) {
+export function makeCommands(database: Database.Database, changed: Changed, tally: Moves) {
   return {
     ...jobCommands(database, changed),
-    ...taskCommands(database, changed),
+    ...taskCommands(database, changed, tally),
     ...imageCommands(database, changed),
     ...retentionCommands(database, changed),
     ...deliveryCommands(database, changed),

@@ -4,9 +4,15 @@ import { isFinal, type JobStatus, jobStatus, type MoveOutcome, moveTask, type Ta
 import type { TaskRecord } from '../domain/records.ts'
 import type { Changed } from './commands.ts'
 import { type TaskRow, taskFromRow } from './rows.ts'
+import type { Moves } from './tally.ts'
 import { deliveryQueue } from './write-deliveries.ts'
 
-export type Moved = { outcome: MoveOutcome; before: TaskRecord }
+export type Moved = {
+  outcome: MoveOutcome
+  before: TaskRecord
+  /** What its job's model is counted as; null where neither the task nor its job changed. */
+  countedAs: string | null
+}
 
 export type MoveOptions = {
   /** queued again: not to be submitted before. */
@@ -22,31 +28,31 @@ export type MoveOptions = {
  * Moves tasks, and with them their jobs: the only place that writes a task's or a job's status.
  * What ends a job, its history and the notice to send of it are written together.
  */
-export function taskMover(database: Database.Database, changed: Changed) {
-  const select = database.prepare<{ id: number }, TaskRow>('select * from tasks where id = @id')
+export function taskMover(database: Database.Database, changed: Changed, tally: Moves) {
+  // Positional parameters in what every result writes: SQLite's wrapper looks each named one up, which costs more than binding.
+  const select = database.prepare<[number], TaskRow>('select * from tasks where id = ?')
   const update = changedColumnsUpdate(database)
-  const summaries = database.prepare<{ jobId: string }, TaskSummary>(
-    'select status, submitted_at from tasks where job_id = @jobId',
-  )
-  const selectHead = database.prepare<{ id: string }, JobHead>(`
-    select id, owner, status, submitted_at as submittedAt, webhook_url as webhookUrl, webhook_events as webhookEvents,
+  const summaries = database.prepare<[string], TaskSummary>('select status, submitted_at from tasks where job_id = ?')
+  const selectHead = database.prepare<[string], JobHead>(`
+    select id, owner, status, counted_as as countedAs, submitted_at as submittedAt, webhook_url as webhookUrl, webhook_events as webhookEvents,
       callback_url as callbackUrl, (select count(*) from tasks where job_id = jobs.id) as tasks
-    from jobs where id = @id`)
+    from jobs where id = ?`)
   const updateJob = database.prepare(`
-    update jobs set status = @status, submitted_at = @submittedAt, completed_at = @completedAt
-    where id = @id and status in ('queued', 'processing')`)
+    update jobs set status = ?, submitted_at = ?, completed_at = ?
+    where id = ? and status in ('queued', 'processing')`)
   const queueDelivery = deliveryQueue(database)
-  const insertEvent = database.prepare('insert into events (job_id, owner, type, at) values (@jobId, @owner, @type, @at)')
+  const insertEvent = database.prepare('insert into events (job_id, owner, type, at) values (?, ?, ?, ?)')
 
   /** Brings a job in line with its tasks. */
   function refreshJob(head: JobHead, moved: TaskSummary, now: number): void {
     if (isFinal(head.status)) return
-    const tasks = head.tasks === 1 ? [moved] : summaries.all({ jobId: head.id })
+    const tasks = head.tasks === 1 ? [moved] : summaries.all(head.id)
     const status = jobStatus(tasks.map(task => task.status))
     const times = tasks.map(task => task.submitted_at).filter(at => at !== null)
     const submittedAt = times.length === 0 ? null : Math.min(...times)
     if (status !== head.status || submittedAt !== head.submittedAt)
-      updateJob.run({ id: head.id, status, submittedAt, completedAt: isFinal(status) ? now : null })
+      updateJob.run(status, submittedAt, isFinal(status) ? now : null, head.id)
+    if (status !== head.status) tally.jobMoved(head.countedAs, head.status, status)
     // A claim alone is no news: the submit may turn out not to have been accepted, and be tried again.
     if (head.submittedAt === null && submittedAt !== null) tell(head, 'job.processing', now)
     const end = endEvents[status]
@@ -54,7 +60,7 @@ export function taskMover(database: Database.Database, changed: Changed) {
   }
 
   function tell(head: JobHead, type: JobEventType, at: number): void {
-    insertEvent.run({ jobId: head.id, owner: head.owner, type, at })
+    insertEvent.run(head.id, head.owner, type, at)
     if (head.webhookUrl !== null && wantsEvent(head, type))
       queueDelivery({ jobId: head.id, kind: 'webhook', type, url: head.webhookUrl, at })
     // A client's own callback is told of the result alone, once.
@@ -63,7 +69,7 @@ export function taskMover(database: Database.Database, changed: Changed) {
   }
 
   function move(id: number, event: TaskEvent, now: number, options: MoveOptions = {}): Moved | null {
-    const row = select.get({ id })
+    const row = select.get(id)
     if (row === undefined) return null
     const before = taskFromRow(row)
     const { outcome, task } = moveTask(before, event, now)
@@ -91,10 +97,10 @@ export function taskMover(database: Database.Database, changed: Changed) {
     }
     const isMoved = task.status !== before.status || task.submittedAt !== before.submittedAt
     const isLate = outcome === 'late' && event.type === 'succeeded'
-    const head = isMoved || isLate ? selectHead.get({ id: before.jobId }) : undefined
+    const head = isMoved || isLate ? selectHead.get(before.jobId) : undefined
     if (head !== undefined && isMoved) refreshJob(head, { status: task.status, submitted_at: task.submittedAt }, now)
     if (head !== undefined && isLate) tell(head, 'job.late_result', now)
-    return { outcome, before }
+    return { outcome, before, countedAs: head?.countedAs ?? null }
   }
 
   return { move }
@@ -107,7 +113,7 @@ type Column = keyof TaskRow
  * not. The row must still be in the state in which it was read. @returns how many rows were written.
  */
 function changedColumnsUpdate(database: Database.Database) {
-  const statements = new Map<string, Database.Statement<[object]>>()
+  const statements = new Map<string, Database.Statement>()
   return (row: TaskRow, values: Partial<TaskRow>): number => {
     // The keys of a literal of that very type.
     const columns = (Object.keys(values) as Column[]).filter(column => values[column] !== row[column])
@@ -115,11 +121,11 @@ function changedColumnsUpdate(database: Database.Database) {
     const key = columns.join()
     let statement = statements.get(key)
     if (statement === undefined) {
-      const settings = columns.map(column => `${column} = @${column}`).join(', ')
-      statement = database.prepare<[object]>(`update tasks set ${settings} where id = @id and status = @from`)
+      const settings = columns.map(column => `${column} = ?`).join(', ')
+      statement = database.prepare(`update tasks set ${settings} where id = ? and status = ?`)
       statements.set(key, statement)
     }
-    return statement.run({ ...values, id: row.id, from: row.status }).changes
+    return statement.run(...columns.map(column => values[column]), row.id, row.status).changes
   }
 }
 
@@ -129,6 +135,7 @@ type JobHead = {
   id: string
   owner: string
   status: JobStatus
+  countedAs: string
   submittedAt: number | null
   webhookUrl: string | null
   webhookEvents: string

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
 import type { DeliveryAttempt, DeliveryRecord, EventRecord } from '../domain/records.ts'
 
@@ -26,6 +27,12 @@ export function deliveryReads(database: Database.Database) {
   }
 }
 
+/**
+ * One owner's events are looked for among everybody's, in pieces between which requests get their turn: an index would have to be
+ * written for each event, and is asked for only by a reader that was away for long.
+ */
+const eventsAtOnce = 10_000
+
 /** What happened. */
 export function eventReads(database: Database.Database) {
   const columns = 'id, job_id as jobId, owner, type, at'
@@ -33,8 +40,8 @@ export function eventReads(database: Database.Database) {
   const ofJob = database.prepare<After & { jobId: string }, EventRecord>(
     `select ${columns} from events where job_id = @jobId and id > @after order by id limit @limit`,
   )
-  const ofOwner = database.prepare<After & { owner: string }, EventRecord>(
-    `select ${columns} from events where owner = @owner and id > @after order by id limit @limit`,
+  const ofOwner = database.prepare<After & { owner: string; upTo: number }, EventRecord>(
+    `select ${columns} from events where owner = @owner and id > @after and id <= @upTo order by id limit @limit`,
   )
   const all = database.prepare<After, EventRecord>(`select ${columns} from events where id > @after order by id limit @limit`)
   const last = database.prepare<[], { id: number | null }>('select max(id) as id from events')
@@ -43,7 +50,14 @@ export function eventReads(database: Database.Database) {
       return ofJob.all({ jobId, after, limit })
     },
     async eventsAfter(owner: string | null, after: number, limit: number): Promise<EventRecord[]> {
-      return owner === null ? all.all({ after, limit }) : ofOwner.all({ owner, after, limit })
+      if (owner === null) return all.all({ after, limit })
+      const end = last.get()?.id ?? 0
+      const found: EventRecord[] = []
+      for (let from = after; from < end && found.length < limit; from += eventsAtOnce) {
+        found.push(...ofOwner.all({ owner, after: from, upTo: from + eventsAtOnce, limit: limit - found.length }))
+        await setImmediate()
+      }
+      return found
     },
     async lastEventId(): Promise<number> {
       return last.get()?.id ?? 0

@@ -51,6 +51,7 @@ export type ImageRow = FileColumns & {
   task_id: number
   late: number
   provider_url: string | null
+  copy_at: number | null
   revised_prompt: string | null
   created: number | null
   arrived_at: number
@@ -99,6 +100,7 @@ export function imageFromRow(row: ImageRow): ImageRecord {
     taskId: row.task_id,
     late: row.late === 1,
     providerUrl: row.provider_url,
+    copyAt: row.copy_at,
     revisedPrompt: row.revised_prompt,
     created: row.created,
     arrivedAt: row.arrived_at,

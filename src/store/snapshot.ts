@@ -37,6 +37,12 @@ export function snapshot(database: Database.Database, path: string, now: number)
           update jobs set status = 'processing', submitted_at = coalesce(submitted_at, @now)
           where status = 'queued'`)
         .run({ now })
+      copy.prepare("delete from totals where name like 'jobs %'").run()
+      copy
+        .prepare(`
+          insert into totals (name, amount)
+          select 'jobs ' || status || ' ' || counted_as, count(*) from jobs group by status, counted_as`)
+        .run()
       copy.prepare('delete from holds').run()
       copy.prepare('insert into holds (name, until_at) values (@name, 0)').run({ name: restoredName })
     })()

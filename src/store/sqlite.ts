@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3'
 import type { CallbackRecord, DueCopy, DuePoll, IdempotencyRecord, JobRecord, TaskRef } from '../domain/records.ts'
-import type { JobFilter } from '../domain/store.ts'
+import { makeJobLists } from './job-lists.ts'
 import { deliveryReads, eventReads } from './outbox.ts'
 import { type ImageRow, type InputRow, type JobRow, jobFromRows, type TaskRow, unfinishedTasks } from './rows.ts'
 
@@ -16,18 +16,20 @@ export function makeReads(database: Database.Database) {
     'select * from inputs where job_id = (select @id) order by position',
   )
   const jobIdsByTask = database.prepare<{ taskId: string }, { job_id: string }>(
-    'select job_id from tasks where provider_task_id = @taskId order by id desc limit 10',
+    'select job_id from tasks where provider_task_id = (select @taskId) order by id desc limit 10',
   )
   const jobIdsByTrace = database.prepare<{ traceId: string }, { job_id: string }>(
-    'select job_id from tasks where trace_id = @traceId order by id desc limit 10',
+    'select job_id from tasks where trace_id = (select @traceId) order by id desc limit 10',
   )
   const unanswered = database.prepare<object, { id: string }>(`
     select id from jobs
     where owner = @owner and fingerprint = @fingerprint and created_at > @createdAfter and answered_at is null
     order by id desc limit @limit`)
   const durations = database.prepare<{ limit: number }, { model: string; size: string | null; durationMs: number }>(`
-    select model, json_extract(params, '$.size') as size, completed_at - submitted_at as durationMs from jobs
-    where completed_at is not null and status = 'succeeded' and submitted_at is not null order by completed_at desc limit @limit`)
+    select model, json_extract(params, '$.size') as size, completed_at - submitted_at as durationMs from (
+      select model, params, status, completed_at, submitted_at from jobs
+      where completed_at is not null order by completed_at desc limit @limit * 10)
+    where status = 'succeeded' and submitted_at is not null limit @limit`)
   const taskById = database.prepare<{ id: number }, Pick<TaskRow, 'id' | 'job_id' | 'status' | 'charge'>>(
     'select id, job_id, status, charge from tasks where id = @id',
   )
@@ -58,7 +60,7 @@ export function makeReads(database: Database.Database) {
     async recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]> {
       return durations.all({ limit })
     },
-    ...jobLister(database, assemble),
+    ...makeJobLists(database, assemble),
     async taskRef(id: number): Promise<TaskRef | null> {
       const row = taskById.get({ id })
       return row === undefined ? null : { taskId: row.id, jobId: row.job_id, status: row.status, charge: row.charge }
@@ -67,40 +69,6 @@ export function makeReads(database: Database.Database) {
     ...historyReads(database),
     ...deliveryReads(database),
     ...eventReads(database),
-  }
-}
-
-function jobLister(database: Database.Database, assemble: (row: JobRow) => JobRecord) {
-  const readAll = database.transaction((statement: Database.Statement<[object], JobRow>, filter: JobFilter): JobRecord[] =>
-    statement.all(filter).map(assemble),
-  )
-  const statements = new Map<string, Database.Statement<[object]>>()
-  /** At most sixty-four texts, each made of constants. */
-  function prepared<Row>(sql: string): Database.Statement<[object], Row> {
-    const statement = statements.get(sql) ?? database.prepare<[object]>(sql)
-    statements.set(sql, statement)
-    // A text always gives the same rows.
-    return statement as Database.Statement<[object], Row>
-  }
-  function whereOf(filter: JobFilter): string {
-    const wanted = [
-      filter.owner === null ? null : 'owner = @owner',
-      filter.status === null ? null : 'status = @status',
-      filter.model === null ? null : 'model = @model',
-      filter.before === null ? null : 'id < @before',
-      (filter.createdFrom ?? null) === null ? null : 'created_at >= @createdFrom',
-      (filter.createdTo ?? null) === null ? null : 'created_at <= @createdTo',
-    ].filter(condition => condition !== null)
-    return wanted.length === 0 ? '' : `where ${wanted.join(' and ')}`
-  }
-  return {
-    async jobs(filter: JobFilter): Promise<JobRecord[]> {
-      const sql = `select * from jobs ${whereOf(filter)} order by id desc limit @limit offset @offset`
-      return readAll(prepared<JobRow>(sql), { offset: 0, ...filter })
-    },
-    async countJobs(filter: JobFilter): Promise<number> {
-      return prepared<{ count: number }>(`select count(*) as count from jobs ${whereOf(filter)}`).get(filter)?.count ?? 0
-    },
   }
 }
 
@@ -146,7 +114,7 @@ function dueReads(database: Database.Database) {
 
 function historyReads(database: Database.Database) {
   const callbacks = database.prepare<{ jobId: string }, CallbackRecord>(`
-    select received_at as receivedAt, size_bytes as sizeBytes, outcome, body, file from callbacks where job_id = @jobId order by id`)
+    select received_at as receivedAt, size_bytes as sizeBytes, outcome, body, file from callbacks where job_id = (select @jobId) order by position`)
   const key = database.prepare<
     { owner: string; key: string },
     { job_id: string; fingerprint: string; created_at: number; answer: string | null }

@@ -1,5 +1,6 @@
 import type { JobStore } from '../domain/store.ts'
 import { type CommandArgs, type CommandName, type CommandResult, commandNames } from './commands.ts'
+import { figureReads } from './figures.ts'
 import { migrate, readMigrations } from './migrate.ts'
 import { openDatabase } from './open.ts'
 import { leaveOutLostIds } from './snapshot.ts'
@@ -43,6 +44,7 @@ export async function openStore(options: StoreOptions): Promise<JobStore & { mig
     fatal: options.onFatal,
   })
   const reader = openDatabase(options.path, 'reader')
+  const readFigures = figureReads(reader)
   // Each name is paired with its own types by `Writes`; fromEntries forgets them.
   const writes = Object.fromEntries(
     commandNames.map(name => [name, (args: never) => writer.write(name, args)]),
@@ -51,6 +53,9 @@ export async function openStore(options: StoreOptions): Promise<JobStore & { mig
     ...makeReads(reader),
     ...writes,
     migrated,
+    async figures({ now, unconfirmedCountsMs }) {
+      return { ...readFigures(now - unconfirmedCountsMs), writesWaiting: writer.waiting() }
+    },
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -18,9 +18,19 @@ export function deliveryQueue(database: Database.Database): (delivery: NewDelive
 }
 
 export function deliveryCommands(database: Database.Database, changed: Changed) {
-  const due = database.prepare<{ now: number; limit: number; busy: string }, DueDelivery>(`
-    select id, job_id as jobId, kind, type, url, host, created_at as createdAt, attempts
-    from deliveries where due_at <= @now and host not in (select value from json_each(@busy)) order by due_at limit @limit`)
+  const columns = 'id, job_id as jobId, kind, type, url, deliveries.host, created_at as createdAt, attempts'
+  const due = database.prepare<{ now: number; limit: number }, DueDelivery>(`
+    select ${columns} from deliveries where due_at <= @now order by due_at limit @limit`)
+  // From host to host, the first few of each: what is due to a dead one may be a hundred thousand, and is not walked through.
+  const dueToOthers = database.prepare<{ now: number; limit: number; busy: string }, DueDelivery>(`
+    with recursive hosts (host) as (
+      select min(host) from deliveries where due_at is not null
+      union all
+      select (select min(host) from deliveries where due_at is not null and host > hosts.host) from hosts where hosts.host is not null)
+    select ${columns} from hosts join deliveries on id in (
+      select id from deliveries indexed by deliveries_due_by_host
+      where host = hosts.host and due_at <= @now order by due_at limit @limit)
+    where hosts.host not in (select value from json_each(@busy)) order by due_at limit @limit`)
   const lease = database.prepare("update deliveries set due_at = @until where id = @id and status = 'pending'")
   const attempt = database.prepare(`
     insert into delivery_attempts (delivery_id, at, status, duration_ms, answer) values (@id, @at, @status, @durationMs, @answer)`)
@@ -32,7 +42,9 @@ export function deliveryCommands(database: Database.Database, changed: Changed) 
     where job_id = @jobId and (status <> 'pending' or due_at > @now + ${deliveryLeaseMs}) and (@id is null or id = @id)`)
   return {
     claimDeliveries(a: { now: number; until: number; limit: number; busyHosts: readonly string[] }): DueDelivery[] {
-      const rows = due.all({ now: a.now, limit: a.limit, busy: JSON.stringify(a.busyHosts) })
+      const { now, limit, busyHosts } = a
+      const rows =
+        busyHosts.length === 0 ? due.all({ now, limit }) : dueToOthers.all({ now, limit, busy: JSON.stringify(busyHosts) })
       for (const { id } of rows) lease.run({ id, until: a.until })
       return rows
     },

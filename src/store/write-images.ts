@@ -19,28 +19,17 @@ const setFile = `
 
 /** Adds a result's pictures to a job, after those that are there. */
 export function imageInserter(database: Database.Database) {
-  // Pictures of a job are never removed singly, so that their number is the next position.
-  const last = database.prepare<{ jobId: string }, { next: number }>('select count(*) as next from images where job_id = @jobId')
+  // Pictures of a job are never removed singly, so that their number is the next position. Positional as in move.ts.
   const insert = database.prepare(`
     insert into images (job_id, position, task_id, late, provider_url, revised_prompt, created, file, content_type, size_bytes,
       sha256, width, height, arrived_at, copy_at)
-    values (@jobId, @position, @taskId, @late, @providerUrl, @revisedPrompt, @created, @file, @contentType, @sizeBytes,
-      @sha256, @width, @height, @now, @copyAt)`)
+    values (?, (select count(*) from images where job_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
   return (a: { jobId: string; taskId: number; late: boolean; result: Succeeded; now: number; copyAt: number }): void => {
-    const first = last.get({ jobId: a.jobId })?.next ?? 0
-    for (const [index, image] of a.result.images.entries()) {
-      insert.run({
-        jobId: a.jobId,
-        position: first + index,
-        taskId: a.taskId,
-        late: a.late ? 1 : 0,
-        providerUrl: image.url,
-        revisedPrompt: image.revisedPrompt,
-        created: a.result.created,
-        ...fileColumns(image.file),
-        now: a.now,
-        copyAt: image.file === null ? a.copyAt : null,
-      })
+    const { jobId, taskId, now } = a
+    for (const { url, file, revisedPrompt } of a.result.images) {
+      const known = [jobId, jobId, taskId, a.late ? 1 : 0, url, revisedPrompt, a.result.created]
+      if (file === null) insert.run(...known, null, null, null, null, null, null, now, a.copyAt)
+      else insert.run(...known, file.name, file.contentType, file.sizeBytes, file.sha256, file.width, file.height, now, null)
     }
   }
 }
@@ -60,7 +49,9 @@ export function imageCommands(database: Database.Database, changed: Changed) {
     },
 
     imageCopyFailed(a: { jobId: string; position: number; copyAt: number | null }): void {
-      failed.run(a)
+      const done = failed.run(a).changes === 1
+      // Whoever waits for it waits no more.
+      if (done && a.copyAt === null) changed(a.jobId)
     },
 
     inputStored(a: { jobId: string; position: number; file: StoredFile }): boolean {

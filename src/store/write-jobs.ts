@@ -1,14 +1,15 @@
 import type Database from 'better-sqlite3'
+import { countedAs } from '../domain/models.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { Created, NewJob } from '../domain/store.ts'
 import type { Changed } from './commands.ts'
 
 export function jobCommands(database: Database.Database, changed: Changed) {
   const insertJob = database.prepare(`
-    insert into jobs (id, owner, status, model, prompt, params, n, metadata, warnings, webhook_url, webhook_events, callback_url,
+    insert into jobs (id, owner, status, model, counted_as, prompt, params, n, metadata, warnings, webhook_url, webhook_events, callback_url,
       callback_base64, answered_at, fingerprint,
       retry_of, created_at, expires_at)
-    values (@id, @owner, 'queued', @model, @prompt, @params, @n, @metadata, @warnings, @webhookUrl, @webhookEvents, @callbackUrl,
+    values (@id, @owner, 'queued', @model, @countedAs, @prompt, @params, @n, @metadata, @warnings, @webhookUrl, @webhookEvents, @callbackUrl,
       @callbackBase64, @answeredAt, @fingerprint,
       @retryOf, @now, @expiresAt)`)
   const insertTask = database.prepare(`
@@ -31,6 +32,7 @@ export function jobCommands(database: Database.Database, changed: Changed) {
         id,
         owner,
         model: edit.model,
+        countedAs: countedAs(edit.model),
         prompt: edit.prompt,
         params: JSON.stringify(edit.params),
         n: edit.n,
@@ -74,7 +76,10 @@ export function jobCommands(database: Database.Database, changed: Changed) {
 
     deleteJob(a: { jobId: string }): boolean {
       const deleted = remove.run({ id: a.jobId }).changes === 1
-      if (deleted) changed(a.jobId)
+      if (deleted) {
+        idempotency.forgetAnswer(a.jobId)
+        changed(a.jobId)
+      }
       return deleted
     },
   }
@@ -90,7 +95,9 @@ function idempotencyKeys(database: Database.Database) {
     on conflict (owner, key) do update set job_id = excluded.job_id, fingerprint = excluded.fingerprint,
       created_at = excluded.created_at, answer = null`)
   const answer = database.prepare(`
-    update idempotency_keys set answer = @answer where owner = @owner and key = @key and job_id = @jobId and answer is null`)
+    update idempotency_keys set answer = @answer where owner = @owner and key = @key and job_id = @jobId and answer is null
+      and exists (select 1 from jobs where id = @jobId)`)
+  const forget = database.prepare('update idempotency_keys set answer = null where job_id = @jobId')
   return {
     take(owner: string, wanted: { key: string; expiresBefore: number }, job: { id: string; fingerprint: string; now: number }) {
       const row = select.get({ owner, key: wanted.key })
@@ -100,6 +107,10 @@ function idempotencyKeys(database: Database.Database) {
     },
     saveAnswer(a: { owner: string; key: string; job: JobRecord }): void {
       answer.run({ owner: a.owner, key: a.key, jobId: a.job.id, answer: JSON.stringify(a.job) })
+    },
+    /** The key goes on protecting against a second charge, but nothing of the request is kept any more. */
+    forgetAnswer(jobId: string): void {
+      forget.run({ jobId })
     },
   }
 }

@@ -1,18 +1,20 @@
 import type Database from 'better-sqlite3'
 import { isFinal, type Source, type TaskStatus } from '../domain/job.ts'
+import type { Arrival } from '../domain/ports.ts'
 import type { ClaimedTask } from '../domain/records.ts'
 import type { ProviderError, Result } from '../domain/result.ts'
 import type { Applied, Receipt } from '../domain/store.ts'
 import type { Changed } from './commands.ts'
-import { taskMover } from './move.ts'
+import { type Moved, taskMover } from './move.ts'
 import { unfinishedTasks } from './rows.ts'
+import type { Moves } from './tally.ts'
 import { imageInserter } from './write-images.ts'
 
 /** How many of a job's callbacks are noted; more are answered alike, but leave no row, so that no sender fills the disk. */
 const maxCallbacksNoted = 100
 
-export function taskCommands(database: Database.Database, changed: Changed) {
-  const { move } = taskMover(database, changed)
+export function taskCommands(database: Database.Database, changed: Changed, tally: Moves) {
+  const { move } = taskMover(database, changed, tally)
   const insertImages = imageInserter(database)
   const noteCallback = callbackNoter(database)
   const jobOf = database.prepare<{ id: number }, { job_id: string }>('select job_id from tasks where id = @id')
@@ -66,7 +68,7 @@ export function taskCommands(database: Database.Database, changed: Changed) {
           ? ({ type: 'succeeded', source: a.source, taskId: result.taskId, traceId: result.traceId } as const)
           : ({ type: 'failed', source: a.source, taskId: result.taskId, traceId: result.traceId, error: result.error } as const)
       const moved = move(a.taskId, event, a.now)
-      if (moved === null) return { outcome: 'unknown', jobId: null, kept: false }
+      if (moved === null) return { outcome: 'unknown', jobId: null, kept: false, arrived: null }
       // No result is ever `ignored`; the moves' table has no such case for one.
       const outcome = moved.outcome === 'ignored' ? 'duplicate' : moved.outcome
       const { jobId } = moved.before
@@ -82,7 +84,7 @@ export function taskCommands(database: Database.Database, changed: Changed) {
           body: a.receipt.body,
           file: null,
         })
-      return { outcome, jobId, kept }
+      return { outcome, jobId, kept, arrived: arrivalOf(moved, result.kind, a.now) }
     },
 
     callbackMalformed(a: { taskId: number; sizeBytes: number; file: string | null; now: number }): boolean {
@@ -115,6 +117,11 @@ export function taskCommands(database: Database.Database, changed: Changed) {
 
 type TaskMove = ReturnType<typeof taskMover>['move']
 
+function arrivalOf({ before, countedAs }: Moved, kind: Result['kind'], now: number): Arrival | null {
+  if (countedAs === null) return null
+  return { model: countedAs, kind, waitedMs: before.submittedAt === null ? null : now - before.submittedAt }
+}
+
 function canceler(database: Database.Database, move: TaskMove) {
   const tasks = database.prepare<{ jobId: string }, { id: number; status: TaskStatus }>(
     'select id, status from tasks where job_id = @jobId order by position',
@@ -145,8 +152,16 @@ function claiming(database: Database.Database, move: TaskMove) {
     insert into turns (owner, last_turn) values (@owner, (select coalesce(max(last_turn), 0) + 1 from turns))
     on conflict (owner) do update set last_turn = excluded.last_turn`)
   return {
-    claimTasks(a: { by: string; until: number; now: number; maxInFlight: number; unconfirmedCountsMs: number }): ClaimedTask[] {
-      let room = a.maxInFlight - (running.get({ since: a.now - a.unconfirmedCountsMs })?.count ?? 0)
+    claimTasks(a: {
+      by: string
+      until: number
+      now: number
+      maxInFlight: number
+      unconfirmedCountsMs: number
+      limit?: number
+    }): ClaimedTask[] {
+      const places = a.maxInFlight - (running.get({ since: a.now - a.unconfirmedCountsMs })?.count ?? 0)
+      let room = Math.min(places, a.limit ?? places)
       const claimed: ClaimedTask[] = []
       for (; room > 0; room -= 1) {
         const task = next.get({ now: a.now })
@@ -163,10 +178,11 @@ function claiming(database: Database.Database, move: TaskMove) {
 }
 
 function callbackNoter(database: Database.Database) {
+  // Beyond the last there is no position to be had, and without one no row. An `insert … select` that looks at its own table
+  // would fill another one first. Positional as in move.ts.
   const insert = database.prepare(`
-    insert into callbacks (job_id, task_id, received_at, size_bytes, outcome, body, file)
-    select @jobId, @taskId, @receivedAt, @sizeBytes, @outcome, @body, @file
-    where (select count(*) from callbacks where job_id = @jobId) < ${maxCallbacksNoted}`)
+    insert or ignore into callbacks (job_id, position, task_id, received_at, size_bytes, outcome, body, file)
+    values (?, (select count(*) from callbacks where job_id = ? having count(*) < ${maxCallbacksNoted}), ?, ?, ?, ?, ?, ?)`)
   return (row: {
     jobId: string
     taskId: number
@@ -175,5 +191,8 @@ function callbackNoter(database: Database.Database) {
     outcome: string
     body: string | null
     file: string | null
-  }): boolean => insert.run(row).changes === 1
+  }): boolean => {
+    const { jobId, taskId, receivedAt, sizeBytes, outcome, body, file } = row
+    return insert.run(jobId, jobId, taskId, receivedAt, sizeBytes, outcome, body, file).changes === 1
+  }
 }

@@ -9,6 +9,8 @@ export type Writer = {
    * @throws ServiceError `unavailable` where too many writes wait or the store failed, `storage_full` where the disk is full.
    */
   write<N extends CommandName>(name: N, args: CommandArgs<N>): Promise<CommandResult<N>>
+  /** How many writes are not committed yet. */
+  waiting(): number
   /** Commits what waits, and closes. */
   close(): Promise<void>
 }
@@ -96,6 +98,7 @@ export async function startWriter(path: string, events: WriterEvents): Promise<W
         if (pending.length === 1) setImmediate(flush)
       })
     },
+    waiting: () => waiting.size,
     async close() {
       if (state === 'open') {
         state = 'closing'

@@ -85,6 +85,14 @@ test('a key sees its own jobs alone, by every id and in every way; the administr
   expect(await listed('key-of-admin')).toEqual([bob.id, ann.id])
 })
 
+test('two secrets of one name see the same jobs, and share its limit, so that a key is changed without a gap', async () => {
+  const service = await startTestService({ API_KEYS: 'shop:new,shop:old', RATE_LIMIT_MAX: '2', SANDBOX_FAULTS: 'lost' })
+  const job = await jobOf(service, 'old')
+  for (const key of ['old', 'new']) expect((await service.call(`/jobs/${job.id}`, { headers: bearer(key) })).status).toBe(200)
+  expect(await service.store.job(job.id)).toMatchObject({ owner: 'shop' })
+  expect([(await service.submit({}, bearer('new'))).status, (await service.submit({}, bearer('old'))).status]).toEqual([400, 429])
+})
+
 test("an administrator's job is no key's to see", async () => {
   const service = await startTestService(keys)
   const job = await jobOf(service, 'key-of-admin')

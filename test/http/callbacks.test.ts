@@ -63,12 +63,17 @@ test('an unknown, forged or tampered token is a 404 before a byte of the body ha
   expect((await jobNow(service, job)).status).toBe('processing')
 })
 
-test('a token of a job that was deleted is a 404', async () => {
+test('a token of a job that was deleted is a 404, and of a large body not a byte is read', async () => {
   const service = await startTestService()
   const { job, path } = await openJob(service)
   await service.call(`/jobs/${job.id}/cancel`, { method: 'POST' })
   await service.call(`/jobs/${job.id}`, { method: 'DELETE' })
   expect(await refusalOf(await send(service, path, success))).toMatchObject({ status: 404 })
+  expect(await refusalOf(await send(service, path, 'not json'))).toMatchObject({ status: 404 })
+  const line = await openLine(service.url)
+  line.send(head(`POST ${path}`, { 'content-length': 100_000_000 }))
+  expect((await line.answer()).status).toBe(404)
+  line.socket.destroy()
   expect(await storedFiles(service)).toEqual([])
 })
 
@@ -125,6 +130,30 @@ test('what cannot be read is a 400, is noted, and loses nothing that comes after
   expect((await send(service, path, success)).status).toBe(200)
   expect((await noted(service, job)).at(-1)).toMatchObject({ outcome: 'applied' })
   expect((await jobNow(service, job)).status).toBe('succeeded')
+})
+
+test('more than 256 pictures are no result, nor are more than 256 files: a 400, noted, and nothing of them is kept', async () => {
+  const service = await startTestService()
+  const { job, path } = await openJob(service)
+  const before = await storedFiles(service)
+  const many = (item: object) => Array.from({ length: 257 }, () => item)
+  const bodies: readonly (readonly [string, object])[] = [
+    ['URLs, small', { data: many({ url: 'https://a/b' }) }],
+    ['URLs, not small', { data: many({ url: `https://example.com/${'a'.repeat(400)}` }) }],
+    ['base64', { data: [{ url: 'https://a/b' }], previews: many({ b64_json: 'AAAA' }) }],
+  ]
+  for (const [what, body] of bodies)
+    expect([what, await refusalOf(await send(service, path, body))]).toMatchObject([
+      what,
+      { status: 400, code: 'invalid_request', message: expect.stringContaining('256') },
+    ])
+  expect((await noted(service, job)).map(row => row.outcome)).toEqual(['malformed', 'malformed', 'malformed'])
+  const kept = (await storedFiles(service)).filter(name => !before.includes(name))
+  expect(kept).toEqual(bodies.map(() => expect.stringMatching(/\/bad-[^/]+$/)))
+  expect((await jobNow(service, job)).status).toBe('processing')
+  const most = { data: Array.from({ length: 256 }, () => ({ url: 'http://127.0.0.1:1/a.png' })) }
+  expect((await send(service, path, most)).status).toBe(200)
+  expect((await jobNow(service, job)).result?.data).toHaveLength(256)
 })
 
 test('a callback that breaks off is no error of ours, is noted, leaves no file, and may come again', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { JobView } from '../../src/domain/view.ts'
 import { serve } from '../net/servers.ts'
-import { picture, pictureOfSize } from '../support/pictures.ts'
+import { dataUrl, picture, pictureOfSize } from '../support/pictures.ts'
 import { type Running, startTestService } from '../support/service.ts'
 import { refusalOf, storedFiles } from './refusals.ts'
 
@@ -36,6 +36,21 @@ test('a picture given by URL is fetched at its first use, once, and kept', async
   expect(await storedFiles(service)).toHaveLength(2)
 })
 
+test.each(['gpt-image-1', 'gpt-image-2'])(
+  'a result can be edited again by its URL, by %s too, and shows as an input',
+  async model => {
+    const service = await startTestService()
+    const first = (await (await service.submit({ prompt: 'dark', image: dataUrl(png) })).json()) as JobView
+    const url = (await service.ended(first.id)).result?.data[0]?.url ?? ''
+    expect(new URL(url).hostname).toBe('localhost')
+    const response = await service.submit({ prompt: 'blur', image: url, model })
+    expect(response.status).toBe(202)
+    const { id } = (await response.json()) as JobView
+    expect(await service.ended(id)).toMatchObject({ status: 'succeeded' })
+    expect((await service.call(`/jobs/${id}/inputs/0`)).status).toBe(200)
+  },
+)
+
 test('a private address is not asked for a picture', async () => {
   const server = await serve((_request, response) => response.end(png))
   const service = await startTestService()
@@ -47,6 +62,30 @@ test('a private address is not asked for a picture', async () => {
   expect(server.connections()).toBe(asked)
   expect(before).toBe(0)
   expect(await storedFiles(service)).toEqual([])
+})
+
+test('the sandbox asks no private address for a picture either, unless they are allowed', async () => {
+  const server = await serve((_request, response) => response.end(png))
+  const image = `${server.origin}/a.png`
+  const guarded = await startTestService()
+  const { id } = (await (await guarded.submit({ prompt: 'dark', image })).json()) as JobView
+  const job = await guarded.ended(id)
+  expect(job).toMatchObject({ status: 'failed', error: { message: expect.stringContaining('is at a private address') } })
+  expect(server.connections()).toBe(0)
+  const allowed = await startTestService({ FETCH_ALLOW_PRIVATE: 'true' })
+  const other = (await (await allowed.submit({ prompt: 'dark', image })).json()) as JobView
+  expect((await allowed.ended(other.id)).status).toBe('succeeded')
+})
+
+test('a result is edited again by its URL, ours and the sandbox’s, though both are private addresses', async () => {
+  const service = await startTestService()
+  const edit = async (image: string): Promise<JobView> => {
+    const { id } = (await (await service.submit({ prompt: 'dark', image, model: 'gpt-image-2' })).json()) as JobView
+    return service.ended(id)
+  }
+  const [first] = (await edit(dataUrl(png))).result?.data ?? []
+  expect(first?.url).toMatch(/^http:\/\/localhost:\d+\/jobs\//)
+  for (const url of [first?.url, first?.provider_url]) expect([url, (await edit(url ?? '')).status]).toEqual([url, 'succeeded'])
 })
 
 test('what is not there, too large or no picture is told as such, kept nowhere, and asked for again the next time', async () => {

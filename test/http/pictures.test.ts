@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { JobView } from '../../src/domain/view.ts'
@@ -26,7 +26,7 @@ const pathOf = (url: string | undefined): string => {
 }
 
 test('a picture is sent with the type of its bytes, whole, and as something that never changes', async () => {
-  const service = await startTestService({ SANDBOX_FAULTS: 'lost' })
+  const service = await startTestService({ SANDBOX_FAULTS: 'lost' }, { clock: testClock(Date.UTC(2026, 0, 15, 12)) })
   for (const format of ['png', 'jpeg', 'webp'] as const) {
     const bytes = await picture({ format })
     // The name of the type is a lie.
@@ -40,7 +40,8 @@ test('a picture is sent with the type of its bytes, whole, and as something that
       'accept-ranges': 'bytes',
       'x-content-type-options': 'nosniff',
       'content-security-policy': "default-src 'none'; sandbox",
-      'cache-control': 'public, max-age=31536000, immutable',
+      // Until the second midnight.
+      'cache-control': 'public, max-age=129600, immutable',
     })
   }
 })
@@ -116,12 +117,12 @@ test('HEAD tells of a picture what GET does', async () => {
 })
 
 test('a signed URL opens its picture without a key, and nothing else', async () => {
-  const service = await startTestService(keyed)
+  const service = await startTestService(keyed, { clock: testClock(Date.UTC(2026, 0, 15, 12)) })
   const job = await jobWith(service, [dataUrl(png), dataUrl(await picture({ format: 'webp' }))], ann)
   const paths = job.inputs.map(input => pathOf(input.url))
   const [first = '', second = ''] = paths
   const opened = await service.call(first)
-  expect([opened.status, opened.headers.get('cache-control')]).toEqual([200, 'public, max-age=31536000, immutable'])
+  expect([opened.status, opened.headers.get('cache-control')]).toEqual([200, 'public, max-age=129600, immutable'])
   const [path = '', query = ''] = first.split('?')
   const { exp = '', sig = '' } = Object.fromEntries(new URLSearchParams(query))
   const forged = [
@@ -154,10 +155,25 @@ test('a signed URL opens until the second midnight after its signing', async () 
   const job = await jobWith(service, dataUrl(png), ann)
   const path = `/jobs/${job.id}/inputs/0`
   const signedEarlier = `${path}?${service.signer.signPath(path, Date.UTC(2026, 0, 14, 5))}`
-  expect((await service.call(signedEarlier)).status).toBe(200)
+  const last = await service.call(signedEarlier)
+  expect([last.status, last.headers.get('cache-control')]).toEqual([200, 'public, max-age=0, immutable'])
   await clock.advance(1)
   expect(await refusalOf(await service.call(signedEarlier))).toMatchObject({ status: 401 })
   expect((await service.call(pathOf(job.inputs[0]?.url))).status).toBe(200)
+})
+
+test('a new secret in front of the old one in the data folder signs, and what the old one signed still opens', async () => {
+  const settings = { DATA_DIR: await testFolder(), SANDBOX_FAULTS: 'lost' }
+  const first = await startTestService(settings)
+  const job = await jobWith(first, dataUrl(png))
+  const old = pathOf(job.inputs[0]?.url)
+  await first.close(2_000)
+  const path = join(settings.DATA_DIR, 'secret')
+  await writeFile(path, `a-new-secret-in-front\n${await readFile(path, 'utf8')}`)
+  const second = await startTestService(settings)
+  const signed = pathOf(((await (await second.call(`/jobs/${job.id}`)).json()) as JobView).inputs[0]?.url)
+  expect(signed).not.toBe(old)
+  for (const url of [old, signed]) expect((await second.call(url)).headers.get('cache-control')).toMatch(/^public/)
 })
 
 test('an index that is none is a 404', async () => {
@@ -173,10 +189,10 @@ test('an index that is none is a 404', async () => {
 
 test('a picture whose copy is still to come is waited for, and by nobody who has gone', async () => {
   const clock = testClock()
-  const service = await startTestService({ SANDBOX_FAULTS: 'empty' }, { clock })
+  const service = await startTestService({ SANDBOX_FAULTS: 'empty', FETCH_ALLOW_PRIVATE: 'true' }, { clock })
   const job = await jobWith(service, dataUrl(png))
   const callback = new URL(service.sandbox?.submits[0]?.callbackUrl ?? '').pathname
-  // Nobody listens there, so that it is never copied.
+  // Nobody listens there: it is tried again and again.
   const body = JSON.stringify({ data: [{ url: 'http://127.0.0.1:1/a.png' }] })
   await service.call(callback, { method: 'POST', body })
   await until(() => service.log.lines.some(line => line.event === 'image.copy_failed'))
@@ -198,7 +214,10 @@ test('a picture whose file is gone is a 404 that names no path', async () => {
   const service = await startTestService({ SANDBOX_FAULTS: 'lost' })
   const job = await jobWith(service, dataUrl(png))
   await rm(join(service.dataDir, 'jobs', job.id), { recursive: true })
-  const refusal = await refusalOf(await service.call(`/jobs/${job.id}/inputs/0`))
+  const response = await service.call(`/jobs/${job.id}/inputs/0`)
+  // A 404 that a cache keeps would outlive the file's return from a backup.
+  expect([response.headers.get('cache-control'), response.headers.get('etag')]).toEqual([null, null])
+  const refusal = await refusalOf(response)
   expect(refusal).toMatchObject({ status: 404 })
   expect(refusal.message).not.toContain(service.dataDir)
 })

@@ -27,8 +27,26 @@ async function setUp() {
 test('a job that did not change is rendered once', async () => {
   const { renderer, jobId } = await setUp()
   const first = await renderer.read(jobId)
-  expect((await renderer.read(jobId))?.job).toBe(first?.job)
+  expect(renderer.known(jobId)).toBe(await renderer.read(jobId))
+  expect(renderer.known(jobId)?.body).toBe(first?.body)
+  expect(renderer.known('job_none')).toBeNull()
   expect(await renderer.read('job_none')).toBeNull()
+})
+
+test('what is kept is bounded: what nobody asked for lately is forgotten, what is asked for stays', async () => {
+  const { store, clock } = await setUp()
+  const jobs = Array.from({ length: 12 }, () => newJob({ now: clock.now() }))
+  for (const job of jobs) await store.createJob(job)
+  const [wanted, ...others] = jobs.map(job => job.id)
+  const { length } = (await makeRenderer(store, links, clock).read(wanted ?? ''))?.body ?? ''
+  const renderer = makeRenderer(store, links, clock, 4 * length)
+  for (const id of others) {
+    await renderer.read(wanted ?? '')
+    await renderer.read(id)
+  }
+  expect(renderer.known(wanted ?? '')).not.toBeNull()
+  expect(others.filter(id => renderer.known(id) !== null).length).toBeLessThanOrEqual(7)
+  expect(renderer.known(others[0] ?? '')).toBeNull()
 })
 
 test('every change of a job shows in the very next read', async () => {

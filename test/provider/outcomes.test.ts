@@ -152,6 +152,12 @@ describe('nobody knows', () => {
     expect((await outcomeOf(answer)).outcome).toMatchObject({ kind: 'unconfirmed' })
   })
 
+  test('a result with more pictures than one may have, unless a task_id says that it was accepted', async () => {
+    const data = Array.from({ length: 257 }, () => ({ url: 'https://cdn.example.com/a.png' }))
+    expect((await outcomeOf(told(200, { data }))).outcome).toMatchObject({ kind: 'unconfirmed' })
+    expect((await outcomeOf(told(200, { data, task_id: 't-1' }))).outcome).toMatchObject({ kind: 'accepted', taskId: 't-1' })
+  })
+
   test('an answer that is larger than may be', async () => {
     const { url } = await httpServer(told(200, { task_id: 't-1', padding: 'x'.repeat(20_000) }))
     expect(await submit(await connect(url, { maxAnswerBytes: 10_000 }))).toMatchObject({ kind: 'unconfirmed' })

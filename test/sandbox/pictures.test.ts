@@ -1,5 +1,6 @@
 import sharp from 'sharp'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import {
   dig,
   look,
@@ -203,6 +204,14 @@ describe('inputs', () => {
       error: { code: 'bad_request' },
     })
     expect(sandbox.charges).toBe(1)
+  })
+
+  test('a URL is asked by nobody where the sandbox was given no way to fetch', async () => {
+    const pictures = await openReceiver()
+    const sandbox = await startSandbox({ port: 0, delayMs: 5, faults: [] })
+    onTestFinished(() => sandbox.close())
+    expect((await submitJson(sandbox, { image: `${pictures.url}/here` })).status).toBe(400)
+    expect(pictures.arrivals).toEqual([])
   })
 
   test('a second image that cannot be read makes the result a failure too', async () => {

@@ -1,11 +1,12 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import sharp from 'sharp'
 import { onTestFinished } from 'vitest'
+import { downloadFromAnywhere } from '../../src/sandbox/download.ts'
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/sandbox.ts'
 
 /** A sandbox that is quick, and gone when the test is over. */
 export async function openSandbox(options: Partial<SandboxOptions> = {}): Promise<Sandbox> {
-  const sandbox = await startSandbox({ port: 0, delayMs: 5, faults: [], ...options })
+  const sandbox = await startSandbox({ port: 0, delayMs: 5, faults: [], fetchPicture: downloadFromAnywhere, ...options })
   onTestFinished(() => sandbox.close())
   return sandbox
 }

@@ -258,6 +258,36 @@ describe('hostile bodies', () => {
   })
 
   test.each([
+    ['65 files', 65, 8, /64 files at most/],
+    ['a file of more than 50 MB', 1, 50 * 2 ** 20 + 1, /52428800 bytes at most/],
+  ])('a form with %s is a 400', async (_, files, sizeBytes, message) => {
+    const sandbox = await openSandbox()
+    const form = new FormData()
+    form.set('model', 'gpt-image-2')
+    form.set('prompt', 'dark')
+    for (let count = 0; count < files; count += 1) form.append('image', new Blob([Buffer.alloc(sizeBytes)]), `${count}.png`)
+    const response = await fetch(`${sandbox.baseUrl}/openai/images/edits`, { method: 'POST', body: form })
+    expect(response.status).toBe(400)
+    expect(await response.json()).toEqual(refusalShape('bad_request', expect.stringMatching(message)))
+  })
+
+  test('pictures of a form stay in its order, files and URLs, large and small', async () => {
+    const sandbox = await openSandbox()
+    const form = new FormData()
+    form.set('model', 'gpt-image-2')
+    form.set('prompt', 'dark')
+    form.append('image[]', new Blob([Buffer.alloc(5 * 2 ** 20)]), 'large.png')
+    form.append('image[]', 'http://127.0.0.1:1/')
+    form.append('image[]', new Blob(['small']), 'small.png')
+    await fetch(`${sandbox.baseUrl}/openai/images/edits`, { method: 'POST', body: form })
+    expect(sandbox.submits[0]?.images.map(image => image.filename ?? image.url)).toEqual([
+      'large.png',
+      'http://127.0.0.1:1/',
+      'small.png',
+    ])
+  })
+
+  test.each([
     ['cannot be decoded', '/files/%zz'],
     ['is far too long', `/files/${'x'.repeat(2000)}`],
   ])('a path that %s is refused in the shape of the provider', async (_, path) => {

@@ -4,6 +4,7 @@ import { ServiceError } from '../../src/domain/errors.ts'
 import type { ClaimedTask, JobRecord } from '../../src/domain/records.ts'
 import type { JobStore, NewJob } from '../../src/domain/store.ts'
 import { openDisk } from '../../src/files/disk.ts'
+import { makeMeter } from '../../src/metrics/meter.ts'
 import { connectProvider } from '../../src/provider/client.ts'
 import { makeAttempt } from '../../src/steps/attempt.ts'
 import { openStore } from '../../src/store/store.ts'
@@ -46,6 +47,7 @@ async function claimed(
       provider: client,
       clock,
       log,
+      meter: makeMeter().meter,
       chance: () => 0.5,
       submitTimeoutMs: 30_000,
       firstPollAt: at => at + 120_000,

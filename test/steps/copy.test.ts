@@ -7,6 +7,7 @@ import type { JobView } from '../../src/domain/view.ts'
 import { testClock } from '../support/clock.ts'
 import { testFolder } from '../support/folder.ts'
 import { picture } from '../support/pictures.ts'
+import { startReceiver } from '../support/receiver.ts'
 import type { Running } from '../support/service.ts'
 import {
   aRequest,
@@ -14,24 +15,22 @@ import {
   callBack,
   fakeProvider,
   filesOf,
-  jobOf,
+  passUntil,
   pictureServer,
   picturesAt,
   read,
   type Sent,
   startOn,
+  submitted,
   until,
 } from './setting.ts'
 
 /** A job whose result lies at a server that answers as it is told. */
 async function resultAt(answer: (response: ServerResponse, count: number) => void, settings: Record<string, string> = {}) {
-  const clock = testClock()
   const { url, asked } = await pictureServer(answer)
-  const provider = await fakeProvider()
-  const service = await startOn(provider, settings, { clock })
-  const job = await jobOf(service.submit(aRequest))
-  const arrive = () => callBack(service, provider.submits[0] as Sent, picturesAt(url))
-  return { clock, url, asked, provider, service, job, arrive }
+  const { sent, ...running } = await submitted(settings)
+  const arrive = () => callBack(running.service, sent, picturesAt(url))
+  return { ...running, url, asked, arrive }
 }
 
 const image = (job: JobView) => job.result?.data[0]
@@ -89,6 +88,41 @@ test('404 is given up at once: the job has its result, and the address at the pr
   const after = await read(service, job.id)
   expect(after).toMatchObject({ status: 'succeeded', result: { data: [{ provider_url: url, sha256: null, bytes: null }] } })
   expect(asked).toHaveLength(1)
+})
+
+test('a picture whose copy was given up is not waited for, nor is one that is given up meanwhile', async () => {
+  const held: ServerResponse[] = []
+  const { service, job, arrive } = await resultAt(response => void held.push(response))
+  await arrive()
+  await until(() => held.length === 1)
+  // The clock stands still: whoever waits for it waits for ever.
+  const waiting = service.call(`/jobs/${job.id}/images/0`)
+  held[0]?.writeHead(404).end()
+  await until(() => held.length === 2)
+  held[1]?.end(await picture())
+  expect((await waiting).status).toBe(200)
+  const after = service.call(`/jobs/${job.id}/images/0`)
+  await until(() => held.length === 3)
+  held[2]?.writeHead(404).end()
+  expect((await after).status).toBe(503)
+})
+
+test('a result whose copy was given up is sent on without its bytes, at once', async () => {
+  const receiver = await startReceiver()
+  const { url } = await pictureServer(response => response.writeHead(404).end())
+  const provider = await fakeProvider()
+  const clock = testClock()
+  const service = await startOn(provider, { WEBHOOK_ALLOW_PRIVATE: 'true' }, { clock })
+  const body = JSON.stringify({ ...aRequest, callback_url: receiver.url, response_format: 'b64_json' })
+  await service.call('/openai/images/edits', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  const startedAt = clock.now()
+  await callBack(service, provider.submits[0] as Sent, picturesAt(url))
+  await passUntil(clock, () => receiver.received.length === 1)
+  expect(JSON.parse(String(receiver.received[0]?.body))).toMatchObject({
+    success: true,
+    data: { data: [{ url: expect.any(String) }] },
+  })
+  expect(clock.now() - startedAt).toBeLessThan(60_000)
 })
 
 test('a private address is not dialled unless that is allowed', async () => {

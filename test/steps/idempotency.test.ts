@@ -1,4 +1,6 @@
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { openDatabase } from '../../src/store/open.ts'
 import { testClock } from '../support/clock.ts'
 import { testFolder } from '../support/folder.ts'
 import { dataUrl, picture } from '../support/pictures.ts'
@@ -119,6 +121,20 @@ test('an answer is replayed after a restart, and for 24 hours', async () => {
   expect(provider.submits).toHaveLength(2)
 })
 
+test('a replay after a restart with another JOB_TIMEOUT_S is still one', async () => {
+  const provider = await fakeProvider()
+  const settings = { DATA_DIR: await testFolder() }
+  const first = await startOn(provider, { ...settings, JOB_TIMEOUT_S: '1800' })
+  const job = await jobOf(first.submit(aRequest, key))
+  await first.close(2_000)
+  const second = await startOn(provider, { ...settings, JOB_TIMEOUT_S: '900' })
+  const again = await second.submit(aRequest, key)
+  expect([again.status, replayed(again)]).toEqual([202, 'true'])
+  expect((await jobOf(again)).id).toBe(job.id)
+  expect((await second.submit({ ...aRequest, timeout_s: 60 }, key)).status).toBe(422)
+  expect(provider.submits).toHaveLength(1)
+})
+
 test('each API key has keys of its own', async () => {
   const provider = await fakeProvider()
   const service = await startOn(provider, { API_KEYS: 'ann:a,bob:b' })
@@ -156,13 +172,34 @@ describe('refusals', () => {
   })
 })
 
-test('the key of a job that was deleted still protects against a second charge', async () => {
+test('the key of a job that was deleted still protects against a second charge, and nothing of the request is kept', async () => {
   const provider = await fakeProvider()
   const service = await startOn(provider)
-  const job = await jobOf(service.submit(aRequest, key))
+  const prompt = 'a prompt that nobody else writes'
+  const job = await jobOf(service.submit({ ...aRequest, prompt }, key))
   await callBack(service, provider.submits[0] as Sent, picturesAt('http://127.0.0.1:1/a.png'))
+  expect(await rowsWith(service, prompt)).toBeGreaterThan(0)
   expect((await service.call(`/jobs/${job.id}`, { method: 'DELETE' })).status).toBe(204)
-  const again = await service.submit(aRequest, key)
-  expect([again.status, replayed(again), (await jobOf(again)).id]).toEqual([202, 'true', job.id])
+  expect(await rowsWith(service, prompt)).toBe(0)
+  const again = await service.submit({ ...aRequest, prompt }, key)
+  expect([again.status, replayed(again), await again.json()]).toMatchObject([
+    409,
+    null,
+    { error: { code: 'conflict', message: 'the job of this Idempotency-Key was deleted', param: 'Idempotency-Key' } },
+  ])
+  expect((await service.submit({ ...aRequest, prompt: 'another' }, key)).status).toBe(422)
   expect(provider.submits).toHaveLength(1)
+  expect(await filesOf(service)).toEqual([])
 })
+
+/** How many rows of all tables hold a text. */
+async function rowsWith(service: Running, text: string): Promise<number> {
+  const database = openDatabase(join(service.dataDir, 'darkroom.db'), 'reader')
+  try {
+    const tables = database.prepare<[], { name: string }>("select name from sqlite_schema where type = 'table'").all()
+    const rows = tables.flatMap(({ name }) => database.prepare(`select * from "${name}"`).all())
+    return rows.filter(row => JSON.stringify(row).includes(text)).length
+  } finally {
+    database.close()
+  }
+}

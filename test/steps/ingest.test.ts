@@ -1,22 +1,8 @@
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { testClock } from '../support/clock.ts'
 import { dataUrl, picture } from '../support/pictures.ts'
 import { type Running, startTestService } from '../support/service.ts'
-import {
-  aRequest,
-  becomes,
-  callBack,
-  failure,
-  fakeProvider,
-  filesOf,
-  jobOf,
-  picturesAt,
-  read,
-  type Sent,
-  startOn,
-  until,
-} from './setting.ts'
+import { aRequest, becomes, callBack, failure, filesOf, jobOf, picturesAt, read, submitted, until } from './setting.ts'
 
 const result = picturesAt('http://127.0.0.1:1/a.png')
 const base64 = (bytes: Buffer) => ({
@@ -24,14 +10,6 @@ const base64 = (bytes: Buffer) => ({
   task_id: 't-1',
   data: { created: 0, data: [{ b64_json: bytes.toString('base64') }] },
 })
-
-async function submitted(settings: Record<string, string> = {}, request: object = {}) {
-  const clock = testClock()
-  const provider = await fakeProvider()
-  const service = await startOn(provider, settings, { clock })
-  const job = await jobOf(service.submit({ ...aRequest, ...request }))
-  return { clock, provider, service, job, sent: provider.submits[0] as Sent }
-}
 
 type Noted = { outcome: string; bytes: number; body: unknown }
 const callbacksOf = async (service: Running, jobId: string): Promise<Noted[]> =>

@@ -1,44 +1,15 @@
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { JobView } from '../../src/domain/view.ts'
-import { openDisk } from '../../src/files/disk.ts'
-import { startNotify } from '../../src/steps/notify.ts'
-import { makeResultBodies } from '../../src/steps/result-body.ts'
-import { makeSender } from '../../src/webhook/send.ts'
 import { until } from '../http/refusals.ts'
 import { testClock } from '../support/clock.ts'
 import { testFolder } from '../support/folder.ts'
-import { newJob, request } from '../support/jobs.ts'
+import { oneNotice } from '../support/outbox.ts'
 import { dataUrl, picture } from '../support/pictures.ts'
 import { type Answer, startReceiver } from '../support/receiver.ts'
-import { startTestService, testLog } from '../support/service.ts'
-import { testStore } from '../support/store.ts'
-
-const links = { job: (id: string) => `/jobs/${id}`, image: () => '/image', input: () => '/input' }
-const secret = `whsec_${randomBytes(24).toString('base64')}`
-
-/** A store with a job that was canceled and is to be told of, and a way to start the step on it, again and again. */
-async function setUp(answer: (count: number) => Answer) {
-  const receiver = await startReceiver(answer)
-  const store = await testStore()
-  const clock = testClock()
-  const job = newJob({ now: clock.now(), request: { ...request, webhookUrl: receiver.url, webhookEvents: ['job.canceled'] } })
-  await store.createJob(job)
-  await store.cancelJob({ jobId: job.id, now: clock.now() })
-  const bodies = makeResultBodies(await openDisk(join(await testFolder(), 'jobs')), links)
-  const start = () => {
-    const sender = makeSender({ allowPrivate: true }, [secret], '0')
-    const step = startNotify({ store, clock, log: testLog(), chance: () => 0.5, links, sender, bodies })
-    onTestFinished(() => step.close(AbortSignal.abort()))
-    return step
-  }
-  const delivery = async () => (await store.deliveries(job.id))[0]
-  return { receiver, store, clock, job, start, delivery }
-}
+import { startTestService } from '../support/service.ts'
 
 test('what is under way when the service stops is broken off, and sent as soon as it is back', async () => {
-  const { receiver, start, delivery } = await setUp(count => (count === 1 ? 'silence' : { status: 204 }))
+  const { receiver, start, delivery } = await oneNotice(count => (count === 1 ? 'silence' : { status: 204 }))
   const first = start()
   await receiver.count(1)
   await first.close(AbortSignal.abort())
@@ -50,7 +21,7 @@ test('what is under way when the service stops is broken off, and sent as soon a
 })
 
 test('what a sender took with it when it died is sent again when its lease is over', async () => {
-  const { receiver, store, clock, start, delivery } = await setUp(() => ({ status: 204 }))
+  const { receiver, store, clock, start, delivery } = await oneNotice(() => ({ status: 204 }))
   const [taken] = await store.claimDeliveries({ now: clock.now(), until: clock.now() + 120_000, limit: 1, busyHosts: [] })
   expect(taken?.jobId).toBeDefined()
   start()
@@ -62,7 +33,7 @@ test('what a sender took with it when it died is sent again when its lease is ov
 })
 
 test('a notice goes with its job', async () => {
-  const { receiver, store, job, start } = await setUp(() => ({ status: 500 }))
+  const { receiver, store, job, start } = await oneNotice(() => ({ status: 500 }))
   start()
   await receiver.count(1)
   await store.deleteJob({ jobId: job.id })
@@ -72,7 +43,7 @@ test('a notice goes with its job', async () => {
 
 test('a delivery that waits for its next try can be sent at once, one that is under way cannot', async () => {
   let answer: Answer = { status: 500 }
-  const { receiver, store, clock, job, start, delivery } = await setUp(() => answer)
+  const { receiver, store, clock, job, start, delivery } = await oneNotice(() => answer)
   start()
   for (const wait of [5_000, 300_000]) {
     await until(async () => (await delivery())?.attempts.length === (wait === 5_000 ? 1 : 2))

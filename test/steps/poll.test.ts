@@ -19,17 +19,9 @@ import {
   running,
   type Sent,
   startOn,
+  submitted,
   until,
 } from './setting.ts'
-
-/** A job that the provider took and does not call back for. */
-async function submitted(settings: Record<string, string> = {}, request: object = {}) {
-  const clock = testClock()
-  const provider = await fakeProvider()
-  const service = await startOn(provider, settings, { clock })
-  const job = await jobOf(service.submit({ ...aRequest, ...request }))
-  return { clock, provider, service, job }
-}
 
 /** How often it was asked to the end, once that is at all. */
 const asks = (service: Running) =>

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { onTestFinished, vi } from 'vitest'
 import type { Clock } from '../../src/domain/ports.ts'
 import type { JobView } from '../../src/domain/view.ts'
-import type { TestClock } from '../support/clock.ts'
+import { type TestClock, testClock } from '../support/clock.ts'
 import { type Running, startTestService } from '../support/service.ts'
 
 /** A submit as it came to the provider. */
@@ -111,6 +111,16 @@ export async function jobOf(response: Response | Promise<Response>): Promise<Job
   const answered = await response
   if (answered.status >= 300) throw new Error(`${answered.status}: ${await answered.text()}`)
   return (await answered.json()) as JobView
+}
+
+/** A job that the provider took, on a clock that stands still. */
+export async function submitted(settings: Record<string, string> = {}, request: object = {}) {
+  const clock = testClock()
+  const provider = await fakeProvider()
+  const service = await startOn(provider, settings, { clock })
+  const job = await jobOf(service.submit({ ...aRequest, ...request }))
+  // It was accepted, so there is one.
+  return { clock, provider, service, job, sent: provider.submits[0] as Sent }
 }
 
 export async function read(service: Running, jobId: string): Promise<JobView> {

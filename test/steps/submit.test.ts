@@ -98,39 +98,6 @@ describe('what was certainly not accepted is tried again', () => {
   })
 })
 
-describe('a refusal of the account pauses all submitting for a minute', () => {
-  test.each([
-    [401, 'invalid_token', 502],
-    [403, 'used_up', 402],
-    [403, 'disabled', 403],
-  ])('%i %s', async (status, code, answered) => {
-    const clock = testClock()
-    const provider = await fakeProvider((sent, index) =>
-      index === 0 ? json(sent.response, status, failure(code)) : accept(sent, index),
-    )
-    const service = await startOn(provider, {}, { clock })
-    expect((await service.submit(aRequest)).status).toBe(answered)
-    const others = await Promise.all([jobOf(service.submit(aRequest)), jobOf(service.submit(aRequest))])
-    expect(others.map(job => job.status)).toEqual(['queued', 'queued'])
-    await clock.advance(59_999)
-    await jobOf(service.submit(aRequest))
-    expect(provider.submits).toHaveLength(1)
-    await clock.advance(1)
-    for (const job of others)
-      expect((await becomes(service, job.id, one => one.status === 'processing')).tasks[0]?.attempts).toBe(1)
-    await until(() => provider.submits.length === 4)
-  })
-
-  test('one for what the request holds does not', async () => {
-    const provider = await fakeProvider((sent, index) =>
-      index === 0 ? json(sent.response, 403, failure('forbidden')) : accept(sent, index),
-    )
-    const service = await startOn(provider)
-    expect((await service.submit(aRequest)).status).toBe(403)
-    expect(await jobOf(service.submit(aRequest))).toMatchObject({ status: 'processing', task_id: 't-2' })
-  })
-})
-
 describe('there is only so much room at the provider', () => {
   test('the rest waits, and goes on first come, first served as places are free', async () => {
     const provider = await fakeProvider()

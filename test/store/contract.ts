@@ -54,6 +54,8 @@ export function storeContract(open: () => Promise<JobStore>): void {
     expect(await store.claimTasks({ ...claim, maxInFlight: 2 })).toHaveLength(2)
     expect(await store.claimTasks({ ...claim, maxInFlight: 2 })).toHaveLength(0)
     expect(await store.claimTasks({ ...claim, maxInFlight: 3 })).toHaveLength(1)
+    expect(await store.claimTasks({ ...claim, maxInFlight: 5, limit: 1 })).toHaveLength(1)
+    expect(await store.claimTasks({ ...claim, maxInFlight: 4, limit: 1 })).toHaveLength(0)
   })
 
   test('an unconfirmed task takes room for a while, and then no more', async () => {
@@ -91,7 +93,7 @@ export function storeContract(open: () => Promise<JobStore>): void {
     const store = await open()
     const { jobId, taskId } = await claimed(store)
     await store.taskSubmitted({ taskId, providerTaskId: 'p-1', traceId: null, now: 1_000_010, pollAt: 1_120_000 })
-    expect(await apply(store, taskId)).toEqual({ outcome: 'applied', jobId, kept: true })
+    expect(await apply(store, taskId)).toMatchObject({ outcome: 'applied', jobId, kept: true })
     const job = await store.job(jobId)
     expect(job).toMatchObject({
       status: 'succeeded',
@@ -224,7 +226,24 @@ export function storeContract(open: () => Promise<JobStore>): void {
     expect(await store.job(jobId)).toBeNull()
     expect(await store.callbacks(jobId)).toEqual([])
     expect(await store.dueCopies(9_000_000, 10)).toEqual([])
-    expect(await apply(store, taskId)).toEqual({ outcome: 'unknown', jobId: null, kept: false })
+    expect(await apply(store, taskId)).toEqual({ outcome: 'unknown', jobId: null, kept: false, arrived: null })
+  })
+
+  test('the idempotency key of a deleted job stays taken, and no answer is kept under it any more, not even one that comes later', async () => {
+    const store = await open()
+    const held = { key: 'k', expiresBefore: 0 }
+    const first = newJob({ idempotency: held })
+    await store.createJob(first)
+    const job = await store.job(first.id)
+    if (job === null) throw new Error('not stored')
+    await store.saveAnswer({ owner: '', key: 'k', job })
+    await store.cancelJob({ jobId: first.id, now: 1_000_050 })
+    expect((await store.idempotencyKey('', 'k'))?.answer).toEqual(job)
+    expect(await store.deleteJob({ jobId: first.id })).toBe(true)
+    expect(await store.idempotencyKey('', 'k')).toMatchObject({ jobId: first.id, answer: null })
+    await store.saveAnswer({ owner: '', key: 'k', job })
+    expect(await store.idempotencyKey('', 'k')).toMatchObject({ jobId: first.id, answer: null })
+    expect(await store.createJob(newJob({ idempotency: held }))).toMatchObject({ kind: 'exists', jobId: first.id })
   })
 
   test('the id of a task is never used again, since a callback URL was made of it', async () => {
@@ -276,6 +295,37 @@ export function storeContract(open: () => Promise<JobStore>): void {
     expect(await store.nextCopyAt()).toBeNull()
   })
 
+  test('what is due to be sent is taken oldest first, and nothing of a host that is busy', async () => {
+    const store = await open()
+    const told = async (host: string, at: number): Promise<void> => {
+      const { taskId } = await claimed(store, { request: { ...request, webhookUrl: `https://${host}/hook` } })
+      await apply(store, taskId, succeeded(), at)
+    }
+    const [dead, alive, other] = ['dead.example', 'alive.example', 'other.example:8443']
+    await told(dead, 1_000_100)
+    await told(dead, 1_000_110)
+    await told(alive, 1_000_130)
+    await told(other, 1_000_120)
+    await told(alive, 1_000_140)
+    await told(other, 1_000_900)
+    const take = async (busyHosts: string[], limit: number): Promise<unknown> => {
+      const taken = await store.claimDeliveries({ now: 1_000_200, until: 9_000_000, limit, busyHosts })
+      return taken.map(({ host, createdAt }) => [host, createdAt])
+    }
+    expect(await take([], 1)).toEqual([[dead, 1_000_100]])
+    expect(await take([dead, 'unknown.example'], 2)).toEqual([
+      [other, 1_000_120],
+      [alive, 1_000_130],
+    ])
+    expect(await take([dead, alive], 9)).toEqual([])
+    expect(await take([other], 9)).toEqual([
+      [dead, 1_000_110],
+      [alive, 1_000_140],
+    ])
+    expect(await take([], 9)).toEqual([])
+    expect(await store.nextDeliveryAt()).toBe(1_000_900)
+  })
+
   test('a callback that could not be read is noted, and its task is to be asked for at once', async () => {
     const store = await open()
     const { jobId, taskId } = await claimed(store)
@@ -291,5 +341,91 @@ export function storeContract(open: () => Promise<JobStore>): void {
     const outcomes = await Promise.all(Array.from({ length: 130 }, () => apply(store, taskId)))
     expect(outcomes.filter(one => one.outcome === 'duplicate')).toHaveLength(129)
     expect(await store.callbacks(jobId)).toHaveLength(100)
+  })
+
+  const figuresOf = (store: JobStore, now = 1_000_100) => store.figures({ now, unconfirmedCountsMs: 300_000 })
+  /** `gpt-image-2 succeeded` → 3, those that are not 0. */
+  async function countsOf(store: JobStore): Promise<Record<string, number>> {
+    const { jobs } = await figuresOf(store)
+    return Object.fromEntries(jobs.filter(row => row.count !== 0).map(row => [`${row.model} ${row.status}`, row.count]))
+  }
+  const ofModel = (model: string) => ({ request: { ...request, edit: { ...request.edit, model } } })
+
+  test('jobs are counted by model and state through all of their moves, and names that the catalogue does not know together', async () => {
+    const store = await open()
+    const first = await claimed(store, { tasks: 2 })
+    for (const model of ['invented-1', 'invented-2', '', 'nano-banana']) await store.createJob(newJob(ofModel(model)))
+    expect(await countsOf(store)).toEqual({ 'gpt-image-2 processing': 1, 'other queued': 3, 'nano-banana queued': 1 })
+    for (const taskId of first.taskIds) await apply(store, taskId)
+    expect(await countsOf(store)).toMatchObject({ 'gpt-image-2 succeeded': 1 })
+    const others = (await store.jobs({ owner: null, status: 'queued', model: 'invented-1', before: null, limit: 9 })).map(
+      job => job.id,
+    )
+    await store.cancelJob({ jobId: others[0] ?? '', now: 1_000_050 })
+    expect(await store.expireDue({ now: 2_800_000, limit: 10 })).toBe(3)
+    expect(await countsOf(store)).toEqual({
+      'gpt-image-2 succeeded': 1,
+      'other canceled': 1,
+      'other expired': 2,
+      'nano-banana expired': 1,
+    })
+    await store.deleteJob({ jobId: first.jobId })
+    expect(await store.dropJobs({ completedBefore: 2_800_001, limit: 3, now: 3_000_000 })).toHaveLength(3)
+    expect(Object.values(await countsOf(store)).reduce((sum, count) => sum + count, 0)).toBe(1)
+  })
+
+  test('the bytes of pictures are counted as they come and go', async () => {
+    const store = await open()
+    const file = { name: 'in-0', sizeBytes: 100, sha256: 'b'.repeat(64), contentType: 'image/png', width: 1, height: 2 }
+    const upload = { role: 'image', url: null, file } as const
+    const { jobId, taskIds } = await claimed(store, {
+      tasks: 3,
+      request: { ...request, edit: { ...request.edit, inputs: [upload, ...request.edit.inputs] } },
+    })
+    expect((await figuresOf(store)).storedBytes).toEqual({ input: 100, output: 0 })
+    await store.inputStored({ jobId, position: 1, file: { ...file, name: 'in-1', sizeBytes: 20 } })
+    const [byFile = -1, byUrl = -1, third = -1] = taskIds
+    await apply(
+      store,
+      byFile,
+      succeeded('', { images: [{ url: null, file: { ...file, name: 'out-0', sizeBytes: 7 }, revisedPrompt: null }] }),
+    )
+    await apply(store, byUrl)
+    expect((await figuresOf(store)).storedBytes).toEqual({ input: 120, output: 7 })
+    await store.imageCopied({ jobId, position: 1, file: { ...file, name: 'out-1', sizeBytes: 3_000 } })
+    await store.imageCopied({ jobId, position: 1, file: { ...file, name: 'out-2', sizeBytes: 4_000 } })
+    expect((await figuresOf(store)).storedBytes).toEqual({ input: 120, output: 3_007 })
+    await apply(store, third, failed())
+    expect(await store.deleteJob({ jobId })).toBe(true)
+    expect((await figuresOf(store)).storedBytes).toEqual({ input: 0, output: 0 })
+  })
+
+  test('what waits is counted, with the time since when it does', async () => {
+    const store = await open()
+    const none = { count: 0, firstDueAt: null }
+    expect(await figuresOf(store)).toMatchObject({ queue: none, copies: none, deliveries: none, inFlight: 0, unconfirmed: 0 })
+    const [{ taskId: one }, { taskId: two }] = [await claimed(store), await claimed(store)]
+    await store.taskUnconfirmed({ taskId: two, now: 1_000_000, pollAt: null })
+    await store.createJob(newJob({ tasks: 2, now: 1_000_020 }))
+    await store.createJob(newJob({ now: 1_000_010 }))
+    expect(await figuresOf(store)).toMatchObject({ queue: { count: 3, firstDueAt: 1_000_010 }, inFlight: 2, unconfirmed: 1 })
+    expect(await figuresOf(store, 1_300_001)).toMatchObject({ inFlight: 1, unconfirmed: 1 })
+    await apply(store, one)
+    expect(await figuresOf(store)).toMatchObject({ copies: { count: 1, firstDueAt: 1_000_100 }, inFlight: 1 })
+    const told = await claimed(store, { maxInFlight: 9, request: { ...request, webhookUrl: 'https://example.com/hook' } })
+    await apply(store, told.taskId, succeeded(), 1_000_200)
+    expect((await figuresOf(store)).deliveries).toEqual({ count: 1, firstDueAt: 1_000_200 })
+  })
+
+  test('a first result tells how long it was waited for; what follows it does not', async () => {
+    const store = await open()
+    const { taskId } = await claimed(store, ofModel('invented'))
+    await store.taskSubmitted({ taskId, providerTaskId: 'p-9', traceId: null, now: 1_000_010, pollAt: null })
+    expect((await apply(store, taskId)).arrived).toEqual({ model: 'other', kind: 'succeeded', waitedMs: 90 })
+    expect((await apply(store, taskId)).arrived).toBeNull()
+    const canceled = await claimed(store)
+    await store.cancelJob({ jobId: canceled.jobId, now: 1_000_050 })
+    expect((await apply(store, canceled.taskId)).arrived).toMatchObject({ model: 'gpt-image-2' })
+    expect((await apply(store, canceled.taskId)).arrived).toBeNull()
   })
 }

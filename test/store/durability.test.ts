@@ -101,6 +101,18 @@ test('a write that fails half-way leaves nothing of itself', async () => {
     expect(database.prepare(`select count(*) from ${table}`).pluck().get()).toBe(1)
 })
 
+test('of a write that failed after it had changed something, no change is told', async () => {
+  const { database } = await openFresh()
+  migrate(database, migrations)
+  const run = batchRunner(database)
+  const job = newJob({ tasks: 2 })
+  run([{ id: 1, name: 'createJob', args: job }])
+  database.exec("create trigger no_second before update on tasks when new.position = 1 begin select raise(abort, 'no'); end")
+  const batch = run([{ id: 2, name: 'cancelJob', args: { jobId: job.id, now: 1 } }])
+  expect(batch).toMatchObject({ replies: [{ failure: { message: 'no' } }], changed: [] })
+  expect(database.prepare('select distinct status from tasks').pluck().all()).toEqual(['queued'])
+})
+
 test('on a full disk every write of the batch is refused, none is half there, and it goes on when there is room', async () => {
   const { database } = await openFresh()
   migrate(database, migrations)

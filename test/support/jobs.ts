@@ -20,6 +20,7 @@ export const request: JobRequest = {
   webhookUrl: null,
   webhookEvents: ['job.succeeded'],
   timeoutS: 1_800,
+  isTimeoutGiven: false,
 }
 
 let count = 0

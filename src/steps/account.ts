@@ -1,0 +1,62 @@
+import type { Clock, Log } from '../domain/ports.ts'
+import { refusesAccount, type SubmitOutcome } from '../domain/provider.ts'
+
+/**
+ * Stands before all submitting. When the provider refuses the account, it closes for a minute; then one task goes ahead, and the
+ * others follow when that one has shown that the account is taken again.
+ */
+export type AccountGate = {
+  /** Until when nothing goes through; null: something may. */
+  pausedUntil: () => number | null
+  /** How many of `all` may go through now. */
+  room: (all: number) => number
+  /** These went through. */
+  passed: (taskIds: readonly number[]) => void
+  /** What became of the submit of a task. */
+  heard: (taskId: number, outcome: SubmitOutcome) => void
+  /** A task's submit is over, whatever was heard of it. */
+  ended: (taskId: number) => void
+}
+
+const pauseMs = 60_000
+
+/** @param onOpen more may go through than before. */
+export function makeAccountGate({ clock, log }: { clock: Clock; log: Log }, onOpen: () => void): AccountGate {
+  let until: number | null = null
+  let isDoubtful = false
+  /** The task that went ahead. */
+  let scout: number | null = null
+  const pausedUntil = (): number | null => (until !== null && until > clock.now() ? until : null)
+
+  function close(code: string): void {
+    until = clock.now() + pauseMs
+    isDoubtful = true
+    log.error({ code, seconds: pauseMs / 1_000 }, 'submitting.paused')
+  }
+
+  function leave(): void {
+    scout = null
+    onOpen()
+  }
+
+  return {
+    pausedUntil,
+    room(all) {
+      if (pausedUntil() !== null || scout !== null) return 0
+      return isDoubtful ? 1 : all
+    },
+    passed(taskIds) {
+      if (isDoubtful) scout = taskIds[0] ?? null
+    },
+    heard(taskId, outcome) {
+      if (outcome.kind === 'refused' && refusesAccount(outcome.status, outcome.error.code)) return close(outcome.error.code)
+      // What did not come to be looked at says nothing of the account: another one has to go ahead.
+      if (taskId !== scout || outcome.kind === 'not_sent') return
+      isDoubtful = false
+      leave()
+    },
+    ended(taskId) {
+      if (taskId === scout) leave()
+    },
+  }
+}
