@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cp } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { backUp } from '../src/backup.ts'
 import type { JobView } from '../src/domain/view.ts'
@@ -100,4 +102,21 @@ test('a backup is refused where there is nothing to back up, or one already', as
   const target = join(await testFolder(), 'backup')
   await backUp(service.dataDir, target)
   await expect(backUp(service.dataDir, target)).rejects.toThrow(/another folder/)
+})
+
+test('what a backup writes is its owner’s alone, in a folder that is open to others too', async () => {
+  const service = await startTestService({})
+  await finish(service, 'gpt-image-1')
+  const target = join(await testFolder(), 'backup')
+  await mkdir(target)
+  await chmod(target, 0o755)
+  const program = join(import.meta.dirname, '..', 'src', 'backup.ts')
+  const env = { ...process.env, DATA_DIR: service.dataDir }
+  // However generous the mask is that it inherits.
+  await promisify(execFile)('sh', ['-c', `umask 000 && exec "$0" "$@"`, process.execPath, program, target], { env })
+  const names = await readdir(target)
+  expect(names.toSorted()).toEqual(['darkroom.db', 'jobs', 'secret'])
+  for (const name of names) expect([name, (await stat(join(target, name))).mode & 0o077]).toEqual([name, 0])
+  const [job = ''] = await readdir(join(target, 'jobs'))
+  expect((await stat(join(target, 'jobs', job))).mode & 0o077).toBe(0)
 })

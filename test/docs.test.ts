@@ -2,32 +2,26 @@ import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { readConfig } from '../src/config.ts'
+import { readConfig, settingNames } from '../src/config.ts'
+import { models } from '../src/domain/models.ts'
+import { faultNames } from '../src/sandbox/sandbox.ts'
+import { anchorOf } from './support/anchors.ts'
 import { testFolder } from './support/folder.ts'
 import { startTestService } from './support/service.ts'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
-const pages = [
-  'README.md',
-  ...readdirSync(join(root, 'docs'))
+const pages = ['', 'docs/'].flatMap(folder =>
+  readdirSync(join(root, folder))
     .filter(name => name.endsWith('.md'))
-    .map(name => `docs/${name}`),
-]
+    .map(name => `${folder}${name}`),
+)
 const allPages = pages.map(read).join('\n')
 
-/** Every variable that the service looks at, as it does so itself. */
-function settings(): string[] {
-  const names = new Set<string>()
-  const environment = new Proxy<Record<string, string | undefined>>({}, { get: (_target, name) => void names.add(String(name)) })
-  readConfig(environment)
-  return [...names]
-}
-
 const isFile = (name: string): boolean => name.endsWith('_FILE')
-const plainSettings = settings().filter(name => !isFile(name))
-const secretSettings = settings()
+const plainSettings = settingNames().filter(name => !isFile(name))
+const secretSettings = settingNames()
   .filter(isFile)
   .map(name => name.replace(/_FILE$/, ''))
 
@@ -96,7 +90,8 @@ async function servedRoutes(): Promise<string[]> {
     for (const method of methods.split(', ').filter(name => name !== '' && name !== 'HEAD'))
       routes.push(`${method} /${path.filter(one => one !== '').join('/')}`)
   }
-  return routes
+  // So do the files of the pages, and a slash at the end.
+  return [...new Set(routes)].filter(route => !/^GET \/(assets|docs)\//.test(route))
 }
 
 test('every route is in the README’s table, and only those', async () => {
@@ -132,14 +127,6 @@ test('the curl line in the README is the one that the service prints', async () 
   expect(read('README.md').split('\n')).toContain(withDefaultPort)
 })
 
-/** The name that a link to a heading has. */
-function anchorOf(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-    .replaceAll(' ', '-')
-}
-
 test('links between the pages lead somewhere', () => {
   const links = pages.flatMap(page =>
     [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].map(match => ({ page, match })),
@@ -160,4 +147,25 @@ test('every npm script that the pages name is there', () => {
   const named = [...allPages.matchAll(/\bnpm run ([\w:]+)/g)].map(([, name = '']) => name)
   expect(named.length).toBeGreaterThan(3)
   for (const name of named) expect(Object.keys(scripts)).toContain(name)
+})
+
+test('every file that the pages name is there', () => {
+  const named = [...allPages.matchAll(/`((?:src|test|docs|migrations|bench|tools)\/[\w./-]+\.\w+)`/g)].map(
+    ([, path = '']) => path,
+  )
+  expect(named.length).toBeGreaterThan(20)
+  // The one that is yet to be written: how a migration is named.
+  const made = named.filter(path => path !== 'migrations/sqlite/0002_what_it_does.sql')
+  expect(made.filter(path => !existsSync(join(root, path)))).toEqual([])
+})
+
+test('every fault of the sandbox stands in the table, once, and nothing else does', () => {
+  const [, section = ''] = read('docs/operations.md').split('\n## The sandbox and its faults\n')
+  const cells = [...section.matchAll(/^\| (`[^|]+`) \|/gm)].map(([, cell = '']) => cell)
+  const named = cells.flatMap(cell => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name))
+  expect(named.toSorted()).toEqual(faultNames.toSorted())
+})
+
+test('every known model is named in the page of the API', () => {
+  for (const { id } of models) expect(read('docs/api.md')).toContain(`\`${id}\``)
 })

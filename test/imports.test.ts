@@ -9,18 +9,22 @@ import { describe, expect, test } from 'vitest'
 const floors: readonly (readonly string[])[] = [
   ['domain'],
   ['net', 'files', 'clock.ts', 'config.ts'],
-  ['store', 'provider', 'webhook'],
-  ['steps'],
+  ['store', 'provider', 'webhook', 'metrics'],
+  ['steps', 'doctor'],
   ['http'],
+  ['wire'],
   ['wire.ts'],
   // The programs: each reads the environment once, for config.ts to check.
-  ['run.ts', 'backup.ts'],
+  ['run.ts', 'backup.ts', 'doctor.ts'],
   ['main.ts'],
 ]
-/** A provider of its own, and plain files for browsers: they use no other room, and only the wiring uses them. */
+/**
+ * A provider of its own, and plain files for browsers: they use no other room. What starts the service uses them, and what
+ * looks whether it can start.
+ */
 const apart = ['sandbox', 'dashboard']
-const wiring = 'wire.ts'
-const readersOfTheEnvironment = ['config.ts', 'run.ts', 'main.ts', 'backup.ts', 'sandbox/main.ts']
+const usersOfThose = ['wire', 'wire.ts', 'doctor.ts']
+const readersOfTheEnvironment = ['config.ts', 'run.ts', 'main.ts', 'backup.ts', 'doctor.ts', 'sandbox/main.ts']
 
 type SourceFile = { path: string; text: string }
 
@@ -65,7 +69,7 @@ const floorOf = (room: string): number => floors.findIndex(rooms => rooms.includ
 function mayUse(from: string, to: string): boolean {
   if (from === to) return true
   if (apart.includes(from)) return false
-  if (apart.includes(to)) return from === wiring
+  if (apart.includes(to)) return usersOfThose.includes(from)
   return floorOf(to) >= 0 && floorOf(to) < floorOf(from)
 }
 
@@ -157,6 +161,8 @@ describe('the rules', () => {
     ['http/app.ts', "import { startSandbox } from '../sandbox/sandbox.ts'"],
     ['run.ts', "import { startSandbox } from './sandbox/sandbox.ts'"],
     ['wire.ts', "import { run } from './run.ts'"],
+    ['wire/steps.ts', "import { startService } from '../wire.ts'"],
+    ['doctor/keys.ts', "import { parseFaults } from '../sandbox/faults.ts'"],
     ['config.ts', "import { systemClock } from './clock.ts'"],
     ['sandbox/run.ts', "import type { Clock } from '../domain/ports.ts'"],
     ['sandbox/run.ts', "import { liftJson } from '../files/lift.ts'"],

@@ -144,3 +144,17 @@ test('eight results of 30 MB at once arrive whole, and take less than 100 MB of 
   }
   expect(peak - idle).toBeLessThan(100 * mebibyte)
 })
+
+test.each([
+  ['alone', {}, 1],
+  ['beside API_KEYS', { API_KEYS: 'ann:key-of-ann' }, 0],
+])('an ADMIN_KEY %s: that all but the figures is open is told at start, where it is so', async (_how, keys, warnings) => {
+  const settings = { PORT: String(await freePort()), DATA_DIR: await testFolder(), ADMIN_KEY: 'key-of-admin', ...keys }
+  const service = await startProcess(settings)
+  expect(await service.end('SIGTERM')).toBe(0)
+  const told = service.lines().filter(line => line['setting'] === 'ADMIN_KEY')
+  expect(told).toHaveLength(warnings)
+  for (const line of told)
+    expect(line).toMatchObject({ level: 40, msg: expect.stringContaining('everything but /metrics is open') })
+  expect(JSON.stringify(service.lines())).not.toContain('key-of-admin')
+})

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { JobView } from '../src/domain/view.ts'
 import { dataUrl, picture } from './support/pictures.ts'
 import { type Running, startTestService } from './support/service.ts'
@@ -92,4 +92,19 @@ test('a picture that cannot be made smaller is shown as it is', async () => {
   expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
   expect(Buffer.from(await answer.arrayBuffer()).equals(broken)).toBe(true)
   expect((await readdir(join(service.dataDir, 'jobs', result.id))).filter(name => name.includes('.w160'))).toEqual([])
+})
+
+test('a picture that takes too long to make smaller is shown as it is', async () => {
+  const service = await startTestService()
+  const whole = await picture({ width: 800, height: 400 })
+  const job = await finish(service, { image: dataUrl(whole) })
+  // As sharp ends when the time is over.
+  const timeout = vi.spyOn(sharp.prototype, 'timeout').mockImplementation(() => {
+    throw new Error('timeout: 42% complete')
+  })
+  const answer = await service.call(`/jobs/${job.id}/inputs/0?width=160`)
+  expect(timeout).toHaveBeenCalledWith({ seconds: 10 })
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
+  expect(Buffer.from(await answer.arrayBuffer()).equals(whole)).toBe(true)
+  expect(service.log.lines).toContainEqual(expect.objectContaining({ level: 'warn', event: 'picture.not_made_smaller' }))
 })

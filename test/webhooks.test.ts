@@ -1,27 +1,12 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { expect, onTestFinished, test } from 'vitest'
 import type { JobView } from '../src/domain/view.ts'
-import { openDisk } from '../src/files/disk.ts'
-import { startNotify } from '../src/steps/notify.ts'
-import { makeResultBodies } from '../src/steps/result-body.ts'
 import { makeSender } from '../src/webhook/send.ts'
 import { sign } from '../src/webhook/signature.ts'
-import { testClock } from './support/clock.ts'
-import { newJob, request } from './support/jobs.ts'
+import { oneNotice, testOutbox, webhookSecret } from './support/outbox.ts'
 import { dataUrl, picture } from './support/pictures.ts'
-import { type Answer, startReceiver } from './support/receiver.ts'
-import { type Running, startTestService, testLog } from './support/service.ts'
-import { testStore } from './support/store.ts'
-
-const secret = (): string => `whsec_${randomBytes(24).toString('base64')}`
-const links = { job: (id: string) => `/jobs/${id}`, image: () => '/image', input: () => '/input' }
-
-/** For deliveries in the provider's shape, of which these tests make none. */
-const bodies = makeResultBodies(await openDisk(await mkdtemp(join(tmpdir(), 'darkroom-test-'))), links)
+import { startReceiver } from './support/receiver.ts'
+import { type Running, startTestService } from './support/service.ts'
 
 async function finish(service: Running, body: object): Promise<JobView> {
   const response = await service.submit({ prompt: 'dark', image: dataUrl(await picture()), model: 'gpt-image-1', ...body })
@@ -35,33 +20,6 @@ type Deliveries = {
 const deliveriesOf = async (service: Running, id: string): Promise<Deliveries['data']> =>
   ((await (await service.call(`/jobs/${id}/deliveries`)).json()) as Deliveries).data
 
-/** A job in a store of its own that ended and is to be told of, and a notify step on a clock that stands still. */
-async function oneNotice(answer: (count: number) => Answer) {
-  const receiver = await startReceiver(answer)
-  const store = await testStore()
-  const clock = testClock()
-  const job = newJob({ now: clock.now(), request: { ...request, webhookUrl: receiver.url, webhookEvents: ['job.canceled'] } })
-  await store.createJob(job)
-  await store.cancelJob({ jobId: job.id, now: clock.now() })
-  const sender = makeSender({ allowPrivate: true }, [secret()], '0')
-  const step = startNotify({ store, clock, log: testLog(), chance: () => 0.5, links, sender, bodies })
-  onTestFinished(() => step.close(AbortSignal.abort()))
-  /** Resolves when so many attempts are noted. */
-  const noted = async (count: number) => {
-    for (;;) {
-      const [delivery] = await store.deliveries(job.id)
-      if (delivery !== undefined && delivery.attempts.length >= count) return delivery
-      await new Promise<void>(resolve => {
-        const stop = store.onChange(() => {
-          stop()
-          resolve()
-        })
-      })
-    }
-  }
-  return { receiver, store, clock, job, noted, step }
-}
-
 test('the signature is the one of the specification’s own example', async () => {
   const signature = await sign(['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'], 'msg_p5jXN8AQM9LWM0D4loKWxJek', 1_614_265_330, [
     Buffer.from('{"test": 2432232314}'),
@@ -70,7 +28,7 @@ test('the signature is the one of the specification’s own example', async () =
 })
 
 test('a job that ends is told to its webhook, signed with every secret', async () => {
-  const secrets = [secret(), secret()]
+  const secrets = [webhookSecret(), webhookSecret()]
   const receiver = await startReceiver()
   const service = await startTestService({ WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_SECRETS: secrets.join(' ') })
   const job = await finish(service, { webhook_url: receiver.url, metadata: { order: '7' } })
@@ -81,7 +39,7 @@ test('a job that ends is told to its webhook, signed with every secret', async (
     const verified = new Webhook(one).verify(told.body.toString(), headers)
     expect(verified).toMatchObject({ type: 'job.succeeded', data: { id: job.id, status: 'succeeded', metadata: { order: '7' } } })
   }
-  expect(() => new Webhook(secret()).verify(told.body.toString(), headers)).toThrow()
+  expect(() => new Webhook(webhookSecret()).verify(told.body.toString(), headers)).toThrow()
   expect(told.body.toString()).not.toContain('b64_json')
 })
 
@@ -138,7 +96,8 @@ test('a private address is refused when it is named, and nothing is charged', as
 })
 
 test('a receiver that fails is tried again on the schedule, and given up after the last', async () => {
-  const { receiver, clock, noted } = await oneNotice(() => ({ status: 500, body: 'no' }))
+  const { receiver, clock, start, noted } = await oneNotice(() => ({ status: 500, body: 'no' }))
+  start()
   const waits = [5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000]
   for (const [index, wait] of waits.entries()) {
     expect((await noted(index + 1)).status).toBe('pending')
@@ -153,10 +112,11 @@ test('a receiver that fails is tried again on the schedule, and given up after t
 })
 
 test('a wait that the receiver asks for is kept to, up to twice our own', async () => {
-  const { receiver, clock, noted } = await oneNotice(count => ({
+  const { receiver, clock, start, noted } = await oneNotice(count => ({
     status: 503,
     headers: { 'retry-after': count === 1 ? '8' : '86400' },
   }))
+  start()
   await noted(1)
   await clock.advance(7_999)
   expect(receiver.received).toHaveLength(1)
@@ -170,16 +130,18 @@ test('a wait that the receiver asks for is kept to, up to twice our own', async 
 
 test('410 stops at once, and a redirect is a failure that is not followed', async () => {
   const gone = await oneNotice(() => ({ status: 410 }))
+  gone.start()
   expect(await gone.noted(1)).toMatchObject({ status: 'failed' })
   const elsewhere = await startReceiver()
   const moved = await oneNotice(() => ({ status: 307, headers: { location: elsewhere.url } }))
+  moved.start()
   expect(await moved.noted(1)).toMatchObject({ status: 'pending', attempts: [{ status: 307 }] })
   expect(elsewhere.received).toEqual([])
 })
 
 test('an address that may not be dialled is given up at once, and says so', async () => {
   const receiver = await startReceiver()
-  const sender = makeSender({ allowPrivate: false }, [secret()], '0')
+  const sender = makeSender({ allowPrivate: false }, [webhookSecret()], '0')
   onTestFinished(() => sender.close())
   const body = {
     sizeBytes: 2,
@@ -195,18 +157,10 @@ test('an address that may not be dialled is given up at once, and says so', asyn
 test('a receiver that never answers holds up nobody else', async () => {
   const dead = await startReceiver(() => 'silence')
   const alive = await startReceiver()
-  const store = await testStore()
-  const clock = testClock()
-  const make = async (webhookUrl: string) => {
-    const job = newJob({ now: clock.now(), request: { ...request, webhookUrl, webhookEvents: ['job.canceled'] } })
-    await store.createJob(job)
-    await store.cancelJob({ jobId: job.id, now: clock.now() })
-  }
-  for (let count = 0; count < 50; count += 1) await make(dead.url)
-  for (let count = 0; count < 5; count += 1) await make(alive.url)
-  const sender = makeSender({ allowPrivate: true }, [secret()], '0')
-  const step = startNotify({ store, clock, log: testLog(), chance: () => 0.5, links, sender, bodies })
-  onTestFinished(() => step.close(AbortSignal.abort()))
+  const { add, start } = await testOutbox()
+  for (let count = 0; count < 50; count += 1) await add(dead.url)
+  for (let count = 0; count < 5; count += 1) await add(alive.url)
+  start()
   await alive.count(5)
   expect(dead.received.length).toBeLessThanOrEqual(4)
 })

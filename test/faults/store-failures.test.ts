@@ -129,6 +129,25 @@ test('a picture whose file cannot be synced is refused, leaves nothing behind, a
   expect(jobsByPrompt(settings.DATA_DIR).has('a job')).toBe(false)
 })
 
+test('a sync that fails in the midst of a large picture is not forgotten, although the last one succeeds', async context => {
+  skipWithoutStrace(context)
+  const provider = await startProvider()
+  // One thread for files, so that only the first of its syncs fails.
+  const settings = { ...(await settingsFor(provider)), UV_THREADPOOL_SIZE: '1' }
+  const service = await startProcess(settings)
+  const [prompt = ''] = await takeJobs(service, 1)
+  const large = asJson(base64Result(randomBytes(9_000_000)))
+  const post = () => tryCall(provider.submitOf(prompt)?.callbackUrl ?? '', large)
+  const tracer = await attach(
+    [service.child.pid ?? 0],
+    ['-f', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1'],
+  )
+  expect((await post())?.status).toBe(503)
+  expect((await post())?.status).toBe(200)
+  await tracer.detach()
+  expectNothingLost(settings, provider, [prompt], [prompt])
+})
+
 /** What a service does without room on its disk, and once there is room again. */
 async function expectToSitOut(
   service: ServiceProcess,
