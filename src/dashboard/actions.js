@@ -5,11 +5,11 @@ import { clearForm, compose, defaultModel, sizeKind } from './form.js'
 import { models } from './models.js'
 import { say } from './notices.js'
 import { pick, pickUrl } from './picked.js'
-import { picturesBefore } from './pictures.js'
+import { picturesSent } from './pictures.js'
 import { go, jobLink } from './route.js'
 import { forget, take } from './shelf.js'
 import { isUnknown, newIdempotencyKey } from './submit.js'
-import { troubleWords } from './trouble.js'
+import { submitWords, troubleWords } from './trouble.js'
 import { t } from './words.js'
 
 /** @typedef {import('./types.d.ts').Job} Job */
@@ -49,7 +49,7 @@ export async function retry(job) {
     say(t('taken'))
     return go(jobLink(answer.body.id))
   }
-  say(troubleWords(answer.trouble), 'bad')
+  say(submitWords(answer.trouble), 'bad')
   if (answer.trouble.job_id !== null) go(jobLink(answer.trouble.job_id))
 }
 
@@ -98,22 +98,24 @@ function sizeFields(job) {
 
 /** Opens the form with what a job was asked for. @param {Job} job */
 export async function changeAndSend(job) {
-  const pictures = await Promise.all(
-    picturesBefore(job).map(async (picture, index) => {
+  const sent = await Promise.all(
+    picturesSent(job).map(async picture => {
       const file = await fileOf(picture)
-      return file === null ? pickUrl(job.inputs[index]?.url ?? '') : pick(file)
+      return { role: picture.given.role, picked: file === null ? pickUrl(picture.given.url) : pick(file) }
     }),
   )
-  const { quality } = job.params
+  const { quality, size: _, ...others } = job.params
   clearForm()
   compose({
-    pictures,
+    pictures: sent.filter(({ role }) => role === 'image').map(({ picked }) => picked),
+    mask: sent.find(({ role }) => role === 'mask')?.picked ?? null,
     prompt: job.prompt,
     model: job.model === '' ? defaultModel : job.model,
     isOtherModel: !models.get().some(one => one.id === job.model),
     n: String(job.n),
     quality: typeof quality === 'string' ? quality : '',
     metadata: Object.entries(job.metadata).map(([name, value]) => ({ name, value })),
+    others: Object.entries(others),
     ...sizeFields(job),
   })
   go('#/new')

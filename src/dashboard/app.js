@@ -11,7 +11,7 @@ import { JobPage } from './job.js'
 import { onSandbox } from './models.js'
 import { Notices, say } from './notices.js'
 import { filesOf } from './picked.js'
-import { addFiles } from './picture-field.js'
+import { addFiles, setMask } from './picture-field.js'
 import { go, route } from './route.js'
 import { makeState, useValue } from './state.js'
 import { switchTheme, theme } from './theme.js'
@@ -96,6 +96,7 @@ function useDrops() {
       const files = filesOf(data)
       if (files.length === 0) return
       event.preventDefault()
+      if (event.target instanceof Element && event.target.closest('[data-field=mask]') !== null) return setMask(files)
       addFiles(files)
       say(t('pictures_added'))
       if (route.get().name === 'job') go('#/new')

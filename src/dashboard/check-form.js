@@ -2,7 +2,7 @@
 
 import { countOf, sizeKind, sizeOf } from './form.js'
 import { bytes } from './format.js'
-import { isPicture } from './picked.js'
+import { isPicture, isPictureUrl } from './picked.js'
 import { t } from './words.js'
 
 /** @typedef {import('./form.js').Form} Form */
@@ -16,7 +16,8 @@ const longestPrompt = 32_000
  * @param {Form} filled
  * @param {Model | undefined} model
  */
-function pictureFault({ pictures }, model) {
+function pictureFault({ pictures, pictureUrl }, model) {
+  if (pictureUrl.trim() !== '' && !isPictureUrl(pictureUrl)) return t('fault_picture_url')
   const most = model?.max_images ?? mostPictures
   if (pictures.length === 0) return t('fault_no_picture')
   if (pictures.length > most) return t('fault_many_pictures', { most, n: pictures.length })

@@ -100,9 +100,9 @@ function Modes({ mode, onChoose }) {
 
 /**
  * A job's pictures: before and after, one over the other or side by side.
- * @param {{ before: readonly Shown[], after: readonly Shown[], children?: Node }} props `children`: what stands over a picture with no result.
+ * @param {{ before: readonly Shown[], after: readonly Shown[], mask: Shown | null, children?: Node }} props `children`: what stands over a picture with no result.
  */
-export function Compare({ before, after, children }) {
+export function Compare({ before, after, mask, children }) {
   const [mode, setMode] = useState(/** @returns {'slider' | 'sides'} */ () => 'slider')
   const [left, setLeft] = useState(0)
   const [right, setRight] = useState(0)
@@ -127,6 +127,7 @@ export function Compare({ before, after, children }) {
     <div class="compare-links">
       ${shownAfter !== undefined && html`<${Links} picture=${shownAfter} key=${shownAfter.path} />`}
       ${shownBefore !== undefined && html`<${Links} picture=${shownBefore} key=${shownBefore.path} />`}
+      ${mask !== null && html`<span class="strip"><span class="thumb mask"><${Picture} picture=${mask} sizes="64px" /></span><${Links} picture=${mask} /></span>`}
     </div>
   </section>`
 }

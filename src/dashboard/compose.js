@@ -6,16 +6,16 @@ import { number } from './format.js'
 import { html, useState } from './htm-preact.js'
 import { Icon } from './icons.js'
 import { models, onSandbox } from './models.js'
-import { MoreFields } from './more-fields.js'
+import { MoreFields, OtherFields } from './more-fields.js'
 import { say } from './notices.js'
-import { PictureField } from './picture-field.js'
+import { addTyped, PictureField } from './picture-field.js'
 import { go, jobLink, route } from './route.js'
 import { take } from './shelf.js'
 import { SizeField } from './size-field.js'
 import { useValue } from './state.js'
 import { learnUsual } from './status.js'
 import { submit } from './submit.js'
-import { troubleWords } from './trouble.js'
+import { submitWords } from './trouble.js'
 import { t, tn } from './words.js'
 
 /** @typedef {import('./types.d.ts').Model} Model */
@@ -36,7 +36,7 @@ function showFaults(found) {
 function faultsOf(trouble) {
   const named = trouble.param?.replace(/\[\]$/, '') ?? ''
   const isKnown = fieldNames.includes(named)
-  return { [isKnown ? named : '']: isKnown ? trouble.message : troubleWords(trouble) }
+  return { [isKnown ? named : '']: isKnown ? trouble.message : submitWords(trouble) }
 }
 
 /** @param {Model | undefined} model */
@@ -44,6 +44,7 @@ function useSending(model) {
   const [share, setShare] = useState(/** @type {number | null} */ (null))
   const [failedJob, setFailedJob] = useState(/** @type {string | null} */ (null))
   const send = async () => {
+    addTyped()
     const found = checkForm(form.get(), model)
     setFailedJob(null)
     showFaults(found)
@@ -150,6 +151,7 @@ export function Compose() {
         <input ...${count.control} type="number" min="1" max="10" value=${filled.n} onInput=${(/** @type {{ target: HTMLInputElement }} */ { target }) => compose({ n: target.value })} />
       <//>
       <${MoreFields} takesMask=${model?.takes.mask !== false} />
+      <${OtherFields} />
       <div role="alert">
         <${Fault} name="" fault=${whole.fault} />
         ${failedJob !== null && html`<p><a href=${jobLink(failedJob)}>${t('failed_job')}</a></p>`}

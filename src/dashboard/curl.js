@@ -1,6 +1,7 @@
 // @ts-check
 import { base } from './api.js'
-import { picturesBefore } from './pictures.js'
+import { fieldText } from './form.js'
+import { picturesSent } from './pictures.js'
 
 /** @typedef {import('./types.d.ts').Job} Job */
 
@@ -11,8 +12,7 @@ export const quoted = text => `'${text.replaceAll("'", String.raw`'\''`)}'`
  * The parameters as a form has them.
  * @param {Readonly<Record<string, unknown>>} params
  */
-const textFields = params =>
-  Object.entries(params).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)])
+const textFields = params => Object.entries(params).map(([name, value]) => [name, fieldText(value)])
 
 /**
  * A line for the shell that makes the same job again. Pictures that were sent as files are fetched first: their links need no key.
@@ -20,10 +20,12 @@ const textFields = params =>
  * @param {boolean} withKey whether a key is needed: it stands there as $KEY.
  */
 export function curlLine(job, withKey) {
-  const pictures = picturesBefore(job).map((picture, index) => ({
-    ...picture,
-    file: `input-${index + 1}.${picture.name.replace(/.*\./, '')}`,
-    url: job.inputs[index]?.url ?? '',
+  const pictures = picturesSent(job).map(({ given, path, signed, name }, index) => ({
+    path,
+    signed,
+    field: given.role,
+    file: `input-${index + 1}.${name.replace(/.*\./, '')}`,
+    url: given.url,
   }))
   const fetches = pictures
     .filter(one => one.signed)
@@ -41,7 +43,9 @@ export function curlLine(job, withKey) {
     ...(withKey ? ['-H "authorization: Bearer $KEY"'] : []),
     // Not -F, which would read a prompt that begins with @ from a file.
     ...fields.map(([name, value]) => `--form-string ${quoted(`${name}=${value}`)}`),
-    ...pictures.map(({ signed, file, url }) => (signed ? `-F image=@${file}` : `--form-string ${quoted(`image=${url}`)}`)),
+    ...pictures.map(({ field, signed, file, url }) =>
+      signed ? `-F ${field}=@${file}` : `--form-string ${quoted(`${field}=${url}`)}`,
+    ),
   ].join(' ')
   return [...fetches, submit].join(' && ')
 }

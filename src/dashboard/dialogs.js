@@ -1,9 +1,10 @@
 // @ts-check
-import { base } from './api.js'
+import { base, offline, readTrouble } from './api.js'
 import { html, useLayoutEffect, useRef, useState } from './htm-preact.js'
 import { Icon } from './icons.js'
-import { key, keyWanted, takeKey } from './key.js'
+import { declineKey, key, keyWanted, takeKey } from './key.js'
 import { makeState, useValue } from './state.js'
+import { pauseWords, troubleWords } from './trouble.js'
 import { t } from './words.js'
 
 /** @typedef {import('./htm-preact.js').Node} Node */
@@ -65,17 +66,22 @@ function Confirm() {
 }
 
 /**
- * Whether the service takes a key. Asked for here alone, so that a wrong one is never kept.
+ * Why the service does not take a key; null: it does. Asked for here alone, so that a wrong one is never kept.
  * @param {string} value
- * @returns {Promise<'good' | 'wrong' | 'unknown'>}
+ * @returns {Promise<string | null>}
  */
-async function tryKey(value) {
+async function keyFault(value) {
+  // Nothing else travels in a header.
+  if (!/^[\x21-\x7e]+$/.test(value)) return t('key_wrong')
   try {
     const headers = { authorization: `Bearer ${value}` }
-    const { status } = await fetch(new URL('jobs?limit=1', base), { headers, cache: 'no-store' })
-    return status === 401 ? 'wrong' : status === 200 ? 'good' : 'unknown'
+    const response = await fetch(new URL('jobs?limit=1', base), { headers, cache: 'no-store' })
+    if (response.ok) return null
+    const trouble = readTrouble(response.status, response.headers, await response.text())
+    if (trouble.status === 401) return t('key_wrong')
+    return trouble.status === 429 ? t('key_tries', { time: pauseWords(trouble) }) : troubleWords(trouble)
   } catch {
-    return 'unknown'
+    return troubleWords(offline())
   }
 }
 
@@ -84,23 +90,24 @@ function KeyDialog() {
   const [value, setValue] = useState('')
   const [fault, setFault] = useState(/** @type {string | null} */ (null))
   if (wanted === null) return null
-  const close = () => {
+  const clear = () => {
     setValue('')
     setFault(null)
-    keyWanted.set(null)
+  }
+  const decline = () => {
+    clear()
+    declineKey()
   }
   const onSubmit = async (/** @type {Event} */ event) => {
     event.preventDefault()
     const given = value.trim()
-    // Nothing else travels in a header.
-    const verdict = /^[\x21-\x7e]+$/.test(given) ? await tryKey(given) : 'wrong'
-    if (verdict === 'good') {
-      takeKey(given)
-      close()
-    } else setFault(t(verdict === 'wrong' ? 'key_wrong' : 'trouble_offline'))
+    const found = await keyFault(given)
+    if (found !== null) return setFault(found)
+    takeKey(given)
+    clear()
   }
   const shown = fault ?? (wanted === 'wrong' ? t('key_wrong') : null)
-  return html`<${Dialog} title=${t('key_title')} onClose=${close}>
+  return html`<${Dialog} title=${t('key_title')} onClose=${decline}>
     <form onSubmit=${onSubmit} class="stack">
       <p>${t('key_text')}</p>
       <div class="field">
@@ -119,7 +126,7 @@ function KeyDialog() {
         <p class="fault" id="key-fault" role="alert">${shown !== null && html`<${Icon} name="failed" />${shown}`}</p>
       </div>
       <div class="dialog-buttons">
-        <button type="button" onClick=${close}>${t('cancel_dialog')}</button>
+        <button type="button" onClick=${decline}>${t('cancel_dialog')}</button>
         <button type="submit" class="primary">${t('key_use')}</button>
       </div>
     </form>

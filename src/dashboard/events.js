@@ -12,6 +12,8 @@ export const live = makeState(atFirst())
 
 /** The service sends something every 15 s at least: after this long in silence the connection is dead. */
 const silenceMs = 40_000
+/** A person who looks at another tab for a moment comes back to a live page. */
+const hiddenMs = 10_000
 const firstWaitMs = 1_000
 const longestWaitMs = 30_000
 
@@ -65,14 +67,47 @@ async function read(body, connection, onJob) {
 }
 
 /**
- * Follows all jobs for as long as the page is open, and connects again whenever it has to.
+ * Lets go of a connection when the page has been hidden for a while: over HTTP/1.1 a browser has six for all tabs of a service.
+ * @param {AbortController} connection
+ */
+function endWhenHidden(connection) {
+  let timer = 0
+  const onChange = () => {
+    clearTimeout(timer)
+    if (document.hidden) timer = setTimeout(() => connection.abort(), hiddenMs)
+  }
+  document.addEventListener('visibilitychange', onChange)
+  onChange()
+  return () => {
+    clearTimeout(timer)
+    document.removeEventListener('visibilitychange', onChange)
+  }
+}
+
+/** Resolves when the page is seen. */
+function whenShown() {
+  return new Promise(resolve => {
+    const onChange = () => {
+      if (document.hidden) return
+      document.removeEventListener('visibilitychange', onChange)
+      resolve(null)
+    }
+    document.addEventListener('visibilitychange', onChange)
+    onChange()
+  })
+}
+
+/**
+ * Follows all jobs for as long as the page is seen, and connects again whenever it has to.
  * @param {{ onOpen: () => void, onJob: (job: Job) => void }} listener
  */
 export async function follow({ onOpen, onJob }) {
   let lastId = ''
   let waitMs = firstWaitMs
   for (;;) {
+    await whenShown()
     const connection = new AbortController()
+    const stopWatching = endWhenHidden(connection)
     // Another key sees other jobs.
     const release = key.on(() => {
       lastId = ''
@@ -94,7 +129,9 @@ export async function follow({ onOpen, onJob }) {
       // The connection broke, or never came to be: tried again below.
     }
     release()
+    stopWatching()
     live.set('broken')
+    if (document.hidden) continue
     await pause(waitMs * (0.75 + Math.random() / 2))
     waitMs = Math.min(longestWaitMs, waitMs * 2)
   }

@@ -5,11 +5,11 @@ import { makeState } from './state.js'
 /** @typedef {import('./types.d.ts').Picked} Picked */
 /** @typedef {import('./types.d.ts').Model} Model */
 /**
- * What is being filled in. `ratio`: '' is the model's own choice, `custom` what stands in `size`.
+ * What is being filled in. `pictureUrl`: typed, but not added yet. `others`: parameters of an earlier job that have no field here. `ratio`: '' is the model's own choice, `custom` what stands in `size`.
  * @typedef {{
  *   pictures: readonly Picked[], mask: Picked | null, prompt: string, model: string, isOtherModel: boolean,
  *   ratio: string, resolution: string, size: string, n: string, quality: string, timeout: string, webhook: string,
- *   metadata: readonly { name: string, value: string }[],
+ *   metadata: readonly { name: string, value: string }[], pictureUrl: string, others: readonly [string, unknown][],
  * }} Form
  */
 
@@ -31,6 +31,8 @@ const blank = () => ({
   timeout: '',
   webhook: '',
   metadata: [],
+  pictureUrl: '',
+  others: [],
 })
 
 export const form = makeState(blank())
@@ -88,3 +90,6 @@ export function multiplierOf(size, model) {
 
 /** @param {Form} filled */
 export const countOf = filled => Math.min(10, Math.max(1, Math.floor(Number(filled.n)) || 1))
+
+/** A parameter as a field of a form has it. @param {unknown} value */
+export const fieldText = value => (typeof value === 'string' ? value : JSON.stringify(value))

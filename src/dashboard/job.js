@@ -10,14 +10,14 @@ import { Facts } from './facts.js'
 import { ago } from './format.js'
 import { html, useEffect, useState } from './htm-preact.js'
 import { Icon } from './icons.js'
-import { key } from './key.js'
-import { picturesAfter, picturesBefore } from './pictures.js'
+import { key, keyDeclined } from './key.js'
+import { maskOf, picturesAfter, picturesBefore } from './pictures.js'
 import { forget, isFinal, shelf, take } from './shelf.js'
 import { useValue } from './state.js'
 import { learnUsual, Running, StatusMark } from './status.js'
 import { since, useTick } from './time.js'
 import { Timeline } from './timeline.js'
-import { problemWords, troubleWords } from './trouble.js'
+import { problemSource, problemWords, troubleWords } from './trouble.js'
 import { t } from './words.js'
 
 /** @typedef {import('./types.d.ts').Job} Job */
@@ -57,7 +57,9 @@ function useJob(id) {
   const isChanging = job !== null && (!isFinal(job) || isCopying(job))
   useEffect(() => {
     if (!isChanging) return undefined
-    const timer = setInterval(look, lookEveryMs)
+    const timer = setInterval(() => {
+      if (!keyDeclined.get()) void look()
+    }, lookEveryMs)
     return () => clearInterval(timer)
   }, [id, isChanging])
   return { job, trouble }
@@ -88,7 +90,9 @@ function useHistory(job) {
   const isSending = deliveries.some(one => one.status === 'pending')
   useEffect(() => {
     if (!isSending) return undefined
-    const timer = setInterval(() => setTurn(before => before + 1), lookEveryMs)
+    const timer = setInterval(() => {
+      if (!keyDeclined.get()) setTurn(before => before + 1)
+    }, lookEveryMs)
     return () => clearInterval(timer)
   }, [isSending])
   return { callbacks, deliveries, lookAgain: () => setTurn(before => before + 1) }
@@ -105,7 +109,7 @@ function Advice({ job }) {
       problem !== null &&
       html`<div class="callout bad">
       <${Icon} name="failed" />
-      <div><p><strong>${problem.title}</strong></p><p>${problem.advice}</p><p class="hint break">${t('provider_says', { code: job.error?.code ?? '', message: job.error?.message ?? '' })}</p></div>
+      <div><p><strong>${problem.title}</strong></p><p>${problem.advice}</p><p class="hint break">${job.error !== null && problemSource(job.error)}</p></div>
     </div>`
     }
     ${others.map((one, index) => html`<div class="callout bad" key=${index}><${Icon} name="failed" /><div><p><strong>${t('one_failed')}</strong> ${one.title}. ${one.advice}</p></div></div>`)}
@@ -176,7 +180,7 @@ export function JobPage({ id }) {
         ? html`<h1 class="visually-hidden" tabindex="-1">${t('job')}</h1><${NoJob} trouble=${trouble} />`
         : html`<div class="job-columns">
           <div class="job-main">
-            <${Compare} before=${picturesBefore(job)} after=${picturesAfter(job)} key=${job.id}>
+            <${Compare} before=${picturesBefore(job)} after=${picturesAfter(job)} mask=${maskOf(job)} key=${job.id}>
               ${!isFinal(job) && html`<span class="developing" aria-hidden="true"></span>`}
             <//>
           </div>

@@ -2,7 +2,7 @@
 import { App } from './app.js'
 import { follow } from './events.js'
 import { html, render } from './htm-preact.js'
-import { key } from './key.js'
+import { key, keyDeclined } from './key.js'
 import { loadModels, loadProvider } from './models.js'
 import { load, lookAgain, shelf, take } from './shelf.js'
 
@@ -20,11 +20,21 @@ key.on(() => {
 })
 
 const look = () => {
-  if (document.visibilityState === 'visible') void lookAgain()
+  if (document.visibilityState === 'visible' && !keyDeclined.get()) void lookAgain()
 }
 setInterval(look, lookEveryMs)
 document.addEventListener('visibilitychange', look)
 
-void loadModels()
-void loadProvider()
-void follow({ onOpen: () => void lookAgain(), onJob: take })
+/** After a restart the service may be another one, with other models, that charges. */
+const learnService = () => {
+  void loadModels()
+  void loadProvider()
+}
+learnService()
+void follow({
+  onOpen() {
+    learnService()
+    void lookAgain()
+  },
+  onJob: take,
+})

@@ -1,6 +1,6 @@
 // @ts-check
 import { Fault, Field, useFault } from './fields.js'
-import { canAddPair, compose, form } from './form.js'
+import { canAddPair, compose, fieldText, form } from './form.js'
 import { html } from './htm-preact.js'
 import { Icon } from './icons.js'
 import { MaskField } from './picture-field.js'
@@ -36,6 +36,23 @@ function Metadata() {
   </fieldset>`
 }
 
+/** What a job that is changed was asked for beside that: it goes along unless it is taken out. */
+export function OtherFields() {
+  const { others } = useValue(form)
+  if (others.length === 0) return null
+  return html`<div class="field">
+    <p>${t('others')}<span class="hint">${t('others_hint')}</span></p>
+    <ul class="chosen-list">
+      ${others.map(
+        pair => html`<li class="chosen" key=${pair[0]}>
+          <span class="chosen-name" title=${fieldText(pair[1])}>${pair[0]}<small>${fieldText(pair[1])}</small></span>
+          <button type="button" class="quiet icon" aria-label=${t('remove', { name: pair[0] })} onClick=${() => compose({ others: others.filter(one => one !== pair) })}><${Icon} name="close" /></button>
+        </li>`,
+      )}
+    </ul>
+  </div>`
+}
+
 const qualities = /** @type {const} */ (['low', 'medium', 'high'])
 
 /** What is seldom needed. @param {{ takesMask: boolean }} props */
@@ -44,15 +61,17 @@ export function MoreFields({ takesMask }) {
   const quality = useFault('quality')
   const timeout = useFault('timeout_s')
   const webhook = useFault('webhook_url')
+  const isOwnQuality = filled.quality !== '' && !qualities.some(one => one === filled.quality)
   const isFaulty = [quality, timeout, webhook, useFault('metadata'), useFault('mask')].some(one => one.fault !== null)
   return html`<details class="more-fields" open=${isFaulty || undefined}>
-    <summary>${t('more_fields')}</summary>
+    <summary>${t('more_fields')}${takesMask && filled.mask !== null && html`<span class="hint">${t('mask')}</span>`}</summary>
     <div class="stack">
       ${takesMask && html`<${MaskField} />`}
       <${Field} name="quality" label=${t('quality')} fault=${quality.fault}>
         <select ...${quality.control} value=${filled.quality} onChange=${(/** @type {{ target: HTMLSelectElement }} */ { target }) => compose({ quality: target.value })}>
           <option value="">${t('quality_auto')}</option>
           ${qualities.map(one => html`<option value=${one} key=${one}>${t(`quality_${one}`)}</option>`)}
+          ${isOwnQuality && html`<option value=${filled.quality}>${filled.quality}</option>`}
         </select>
       <//>
       <${Field} name="timeout_s" label=${t('timeout')} hint=${t('timeout_hint')} fault=${timeout.fault}>

@@ -23,6 +23,9 @@ export function pickUrl(url) {
   return { id: count, url }
 }
 
+/** Whether a text can be the URL of a picture. @param {string} text */
+export const isPictureUrl = text => /^https?:\/\//i.test(text.trim()) && URL.canParse(text.trim())
+
 /** @param {Picked | null} picked */
 export function drop(picked) {
   if (picked !== null && 'preview' in picked) URL.revokeObjectURL(picked.preview)

@@ -1,11 +1,11 @@
 // @ts-check
 
 import { Fault, useFault } from './fields.js'
-import { compose, form } from './form.js'
+import { compose, faults, form } from './form.js'
 import { bytes } from './format.js'
-import { html, useState } from './htm-preact.js'
+import { html } from './htm-preact.js'
 import { Icon } from './icons.js'
-import { pick, pickUrl } from './picked.js'
+import { isPictureUrl, pick, pickUrl } from './picked.js'
 import { useValue } from './state.js'
 import { t } from './words.js'
 
@@ -14,6 +14,11 @@ import { t } from './words.js'
 /** @param {readonly File[]} files */
 export function addFiles(files) {
   if (files.length > 0) compose({ pictures: [...form.get().pictures, ...files.map(pick)] })
+}
+
+/** The first of them says where to edit. @param {readonly File[]} files */
+export function setMask([file]) {
+  if (file !== undefined) compose({ mask: pick(file) })
 }
 
 /** @param {{ picked: Picked, onRemove: () => void }} props */
@@ -30,21 +35,26 @@ function Chosen({ picked, onRemove }) {
   </li>`
 }
 
-/** @param {{ onAdd: (url: string) => void }} props */
-function ByUrl({ onAdd }) {
-  const [url, setUrl] = useState('')
+/** Makes a picture of the URL that is typed, if it is one. */
+export function addTyped() {
+  const { pictures, pictureUrl } = form.get()
+  if (isPictureUrl(pictureUrl)) compose({ pictures: [...pictures, pickUrl(pictureUrl.trim())], pictureUrl: '' })
+}
+
+function ByUrl() {
+  const { pictureUrl } = useValue(form)
   const add = () => {
-    if (!/^https?:\/\//i.test(url.trim()) || !URL.canParse(url.trim())) return
-    onAdd(url.trim())
-    setUrl('')
+    const { image: _, ...others } = faults.get()
+    faults.set(isPictureUrl(pictureUrl) ? others : { ...others, image: t('fault_picture_url') })
+    addTyped()
   }
   return html`<div class="by-url">
     <input
       type="url"
       aria-label=${t('picture_url')}
       placeholder=${t('picture_url_hint')}
-      value=${url}
-      onInput=${(/** @type {{ target: HTMLInputElement }} */ { target }) => setUrl(target.value)}
+      value=${pictureUrl}
+      onInput=${(/** @type {{ target: HTMLInputElement }} */ { target }) => compose({ pictureUrl: target.value })}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
         if (event.key !== 'Enter') return
         // It adds the picture, and does not send the form.
@@ -52,7 +62,7 @@ function ByUrl({ onAdd }) {
         add()
       }}
     />
-    <button type="button" onClick=${add} disabled=${url.trim() === ''}>${t('add')}</button>
+    <button type="button" onClick=${add} disabled=${pictureUrl.trim() === ''}>${t('add')}</button>
   </div>`
 }
 
@@ -84,7 +94,7 @@ export function PictureField() {
       ${pictures.map(one => html`<${Chosen} key=${one.id} picked=${one} onRemove=${() => remove(one)} />`)}
     </ul>`
     }
-    <${ByUrl} onAdd=${(/** @type {string} */ url) => compose({ pictures: [...pictures, pickUrl(url)] })} />
+    <${ByUrl} />
     <${Fault} name="image" fault=${fault} />
   </div>`
 }
@@ -101,10 +111,7 @@ export function MaskField() {
           ...${control}
           type="file"
           accept="image/png,image/jpeg,image/webp"
-          onChange=${(/** @type {{ target: HTMLInputElement }} */ { target }) => {
-            const [file] = target.files ?? []
-            if (file !== undefined) compose({ mask: pick(file) })
-          }}
+          onChange=${(/** @type {{ target: HTMLInputElement }} */ { target }) => setMask([...(target.files ?? [])])}
         />`
         : html`<ul class="chosen-list"><${Chosen} picked=${mask} onRemove=${() => compose({ mask: null })} /></ul>`
     }

@@ -31,24 +31,36 @@ const short = text => (text.length > 120 ? `${text.slice(0, 119)}…` : text)
 const ending = type => /^image\/(jpeg|webp)$/.exec(type ?? '')?.[1] ?? 'png'
 
 /**
- * What was sent in. One that was given by its URL is fetched and kept by the service, and shown from there.
+ * What was sent in, the mask after the pictures that were to be edited, `given` as the service tells of it.
+ * One that was given by its URL is fetched and kept by the service, and shown from there.
  * @param {Job} job
- * @returns {Shown[]}
+ * @returns {(Shown & { given: import('./types.d.ts').Input })[]}
  */
-export function picturesBefore(job) {
-  return job.inputs.map(({ url, content_type }, index) => {
-    const path = signedPath(url, job.id)
+export function picturesSent(job) {
+  const isSingle = job.inputs.filter(input => input.role === 'image').length === 1
+  const prompt = short(job.prompt)
+  return job.inputs.map((given, index) => {
+    const path = signedPath(given.url, job.id)
+    const isMask = given.role === 'mask'
+    const name = isMask ? 'mask' : `before-${index + 1}`
     return {
+      given,
       path: path ?? `jobs/${job.id}/inputs/${index}`,
       signed: path !== null,
-      alt: t('alt_before', { n: index + 1, prompt: short(job.prompt) }),
-      label: job.inputs.length === 1 ? t('before') : t('before_n', { n: index + 1 }),
+      alt: isMask ? t('alt_mask', { prompt }) : t('alt_before', { n: index + 1, prompt }),
+      label: isMask ? t('mask') : isSingle ? t('before') : t('before_n', { n: index + 1 }),
       width: null,
       height: null,
-      name: `${job.id}-before-${index + 1}.${ending(content_type)}`,
+      name: `${job.id}-${name}.${ending(given.content_type)}`,
     }
   })
 }
+
+/** What was to be edited. @param {Job} job @returns {Shown[]} */
+export const picturesBefore = job => picturesSent(job).filter(({ given }) => given.role === 'image')
+
+/** @param {Job} job @returns {Shown | null} */
+export const maskOf = job => picturesSent(job).find(({ given }) => given.role === 'mask') ?? null
 
 /**
  * What came back, what came late included.

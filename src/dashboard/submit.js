@@ -1,6 +1,6 @@
 // @ts-check
 import { base, noteTrouble, offline, readTrouble } from './api.js'
-import { clearForm, countOf, form, sizeKind, sizeOf } from './form.js'
+import { clearForm, countOf, fieldText, form, sizeKind, sizeOf } from './form.js'
 import { key } from './key.js'
 import { models } from './models.js'
 
@@ -38,6 +38,7 @@ function fieldsOf(filled) {
     ['timeout_s', filled.timeout.trim()],
     ['webhook_url', filled.webhook.trim()],
     ['metadata', metadataOf(filled)],
+    ...filled.others.map(([name, value]) => /** @type {[string, string]} */ ([name, fieldText(value)])),
     ...filled.pictures.map(one => /** @type {[string, Picked]} */ (['image', one])),
     ['mask', model?.takes.mask === false ? null : filled.mask],
   ]
@@ -98,6 +99,9 @@ function post(body, idempotencyKey, onProgress) {
   })
 }
 
+/** @param {Form} before @param {Form} after */
+const isSame = (before, after) => Object.entries(before).every(([name, value]) => Reflect.get(after, name) === value)
+
 /**
  * What was sent last, with its key. While nobody knows what became of it, the same form goes under the same key,
  * so that a double click or another try is the same job.
@@ -106,12 +110,13 @@ function post(body, idempotencyKey, onProgress) {
 let last = null
 
 /**
- * Submits the form as it is, and empties it when it was taken.
+ * Submits the form as it is, and empties it when it was taken, unless it has been changed since.
  * @param {(share: number) => void} onProgress how much of it has left, 0 to 1.
  * @returns {Promise<Outcome>}
  */
 export async function submit(onProgress) {
-  const fields = fieldsOf(form.get())
+  const filled = form.get()
+  const fields = fieldsOf(filled)
   // A picture that is chosen has a number of its own.
   const text = JSON.stringify(fields.map(([name, value]) => [name, typeof value === 'string' ? value : value.id]))
   if (last?.text === text && last.underWay !== null) return last.underWay
@@ -125,6 +130,6 @@ export async function submit(onProgress) {
   const outcome = await mine.underWay
   mine.underWay = null
   if ((outcome.ok || !isUnknown(outcome.trouble)) && last === mine) last = null
-  if (outcome.ok) clearForm()
+  if (outcome.ok && isSame(filled, form.get())) clearForm()
   return outcome
 }

@@ -10,7 +10,7 @@ import { t, tn } from './words.js'
 /** @typedef {import('./types.d.ts').Callback} Callback */
 /** @typedef {import('./types.d.ts').Delivery} Delivery */
 /** @typedef {import('./words.js').Word} Word */
-/** `at`: ms since 1970; null: no time is told. @typedef {{ at: number | null, title: string, more: string, icon: import('./icons.js').IconName }} Step */
+/** `at`: ms since 1970. `timeless`: that is only where it stands in the order. @typedef {{ at: number, timeless?: true, title: string, more: string, icon: import('./icons.js').IconName }} Step */
 
 /**
  * @param {Job} job
@@ -30,7 +30,12 @@ function stepsOfTask(job, task, index) {
       icon: task.status === 'unconfirmed' ? 'warning' : 'send',
     })
   if (task.completed_at !== null && task.source !== null)
-    steps.push({ at: Date.parse(task.completed_at), title: `${t(`step_${task.source}`)}${which}`, more: '', icon: 'succeeded' })
+    steps.push({
+      at: Date.parse(task.completed_at),
+      title: `${t(task.status === 'failed' ? `failure_${task.source}` : `step_${task.source}`)}${which}`,
+      more: '',
+      icon: task.status === 'failed' ? 'failed' : 'succeeded',
+    })
   return steps
 }
 
@@ -57,14 +62,19 @@ const stepsOfDelivery = ({ attempts, type, url }) =>
     }
   })
 
-/** @param {Job} job @returns {Step[]} */
-function stepOfCopy(job) {
+/** @param {Job} job @param {readonly Callback[]} callbacks @returns {Step[]} */
+function stepOfCopy(job, callbacks) {
   const images = [...(job.result?.data ?? []), ...(job.late_result?.data ?? [])]
   const kept = images.filter(image => image.bytes !== null)
   if (kept.length === 0) return []
   const total = kept.reduce((sum, image) => sum + (image.bytes ?? 0), 0)
-  // The service tells no time of it: it comes after the result, and before nothing.
-  return [{ at: null, title: t('step_copied'), more: `${tn('pictures', kept.length)}, ${bytes(total)}`, icon: 'picture' }]
+  // The service tells no time of it: it comes after the last result.
+  const results = callbacks.filter(({ outcome }) => outcome === 'applied' || outcome === 'late').map(one => one.received_at)
+  const times = [job.created_at, ...job.tasks.map(task => task.completed_at), ...results, job.completed_at]
+  const at = Math.max(...times.filter(time => time !== null).map(Date.parse))
+  return [
+    { at, timeless: true, title: t('step_copied'), more: `${tn('pictures', kept.length)}, ${bytes(total)}`, icon: 'picture' },
+  ]
 }
 
 /**
@@ -87,10 +97,11 @@ function stepsOf(job, callbacks, deliveries) {
     ...job.tasks.flatMap((task, index) => stepsOfTask(job, task, index)),
     ...callbacks.filter(one => one.outcome !== 'applied' || !isTold).map(stepOfCallback),
     ...ended,
+    ...stepOfCopy(job, callbacks),
     ...deliveries.flatMap(stepsOfDelivery),
   ]
   // Those of one moment stay in the order in which things go on.
-  return [...timed.toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0)), ...stepOfCopy(job)]
+  return timed.toSorted((a, b) => a.at - b.at)
 }
 
 /** @param {{ job: Job, callbacks: readonly Callback[], deliveries: readonly Delivery[] }} props */
@@ -105,10 +116,10 @@ export function Timeline({ job, callbacks, deliveries }) {
           <div>
             <p class="step-title">
               ${step.title}
-              ${step.at !== null && step.at > begun && html`<span class="offset">+${duration(step.at - begun)}</span>`}
+              ${step.timeless !== true && step.at > begun && html`<span class="offset">+${duration(step.at - begun)}</span>`}
             </p>
             ${step.more !== '' && html`<p class="hint break">${step.more}</p>`}
-            ${step.at !== null && html`<time class="hint" datetime=${new Date(step.at).toISOString()}>${moment(step.at)}</time>`}
+            ${step.timeless !== true && html`<time class="hint" datetime=${new Date(step.at).toISOString()}>${moment(step.at)}</time>`}
           </div>
         </li>`,
       )}

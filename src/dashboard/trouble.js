@@ -3,6 +3,7 @@ import { ticking } from './format.js'
 import { t } from './words.js'
 
 /** @typedef {import('./words.js').Word} Word */
+/** @typedef {import('./types.d.ts').Trouble} Trouble */
 /** @typedef {'key' | 'used_up' | 'disabled' | 'moderation' | 'request' | 'address' | 'busy' | 'broken' | 'expired' | 'empty'} Family */
 
 /** What goes wrong at the provider, by its codes and ours. @type {ReadonlyMap<string, Family>} */
@@ -38,6 +39,12 @@ export function problemWords({ code, message }) {
   return { title: t(`problem_${family}`), advice: t(`advice_${family}`) }
 }
 
+/** Codes that are Darkroom's own: the provider said nothing of the kind. */
+const ownCodes = new Set(['expired', 'provider_unreachable', 'redirected', 'no_result'])
+
+/** A failure as it was told, and by whom. @param {{ code: string, message: string }} problem */
+export const problemSource = ({ code, message }) => t(ownCodes.has(code) ? 'reason' : 'provider_says', { code, message })
+
 /** @type {ReadonlyMap<string, Word>} */
 const answers = new Map([
   ['offline', 'trouble_offline'],
@@ -51,16 +58,30 @@ const answers = new Map([
   ['idempotency_mismatch', 'trouble_mismatch'],
 ])
 
+/** How long the service wants to be left alone. @param {Trouble} trouble */
+export const pauseWords = ({ retryAfterS }) => ticking(1_000 * (retryAfterS ?? 10))
+
+/** What a proxy, or the service on its way out, answers to a submit that may have been taken all the same. */
+const tellsNothing = new Set([502, 503, 504])
+
+/**
+ * Why a submit did not come to a job.
+ * @param {Trouble} trouble
+ */
+export const submitWords = trouble =>
+  trouble.job_id === null && tellsNothing.has(trouble.status) ? t('trouble_unknown') : troubleWords(trouble)
+
 /**
  * Why the service did not do what it was asked.
- * @param {import('./types.d.ts').Trouble} trouble
+ * @param {Trouble} trouble
  */
-export function troubleWords({ status, code, message, job_id, retryAfterS, request_id }) {
+export function troubleWords(trouble) {
+  const { status, code, message, job_id, request_id } = trouble
   if (job_id !== null) {
     const { title, advice } = problemWords({ code, message })
     return `${title}. ${advice}`
   }
-  if (code === 'rate_limited') return t('trouble_rate', { time: ticking(1_000 * (retryAfterS ?? 10)) })
+  if (code === 'rate_limited') return t('trouble_rate', { time: pauseWords(trouble) })
   const word = answers.get(code)
   if (word !== undefined) return t(word, { id: request_id ?? '' })
   return message === '' ? t('trouble_other', { status }) : message

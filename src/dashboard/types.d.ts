@@ -3,7 +3,7 @@
 export type Status = 'queued' | 'processing' | 'succeeded' | 'failed' | 'canceled' | 'expired'
 export type Problem = { code: string; message: string; trace_id: string | null; retryable: boolean }
 
-export type Input = { url: string; content_type: string | null; bytes: number | null }
+export type Input = { role: 'image' | 'mask'; url: string; content_type: string | null; bytes: number | null }
 export type Image = {
   url: string
   revised_prompt: string | null

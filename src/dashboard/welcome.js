@@ -10,7 +10,7 @@ import { pick } from './picked.js'
 import { go, jobLink } from './route.js'
 import { useValue } from './state.js'
 import { submit } from './submit.js'
-import { troubleWords } from './trouble.js'
+import { submitWords } from './trouble.js'
 import { t } from './words.js'
 
 /** On the sandbox the example is sent at once; elsewhere it would cost, and only fills the form. */
@@ -20,7 +20,7 @@ async function tryExample() {
   if (!onSandbox.get()) return go('#/new')
   const outcome = await submit(() => {})
   if (outcome.ok) return go(jobLink(outcome.job.id))
-  say(troubleWords(outcome.trouble), 'bad')
+  say(submitWords(outcome.trouble), 'bad')
   go('#/new')
 }
 

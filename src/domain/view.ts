@@ -95,6 +95,7 @@ function resultView(jobId: string, images: readonly ImageRecord[], links: Links)
 
 function inputView(jobId: string, input: InputRecord, links: Links) {
   return {
+    role: input.role,
     url: input.url ?? links.input(jobId, input.position),
     content_type: input.contentType,
     bytes: input.sizeBytes,

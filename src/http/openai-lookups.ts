@@ -5,7 +5,7 @@ import { isFinal } from '../domain/job.ts'
 import { models, sizeAliases, sizePresets } from '../domain/models.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { JobStore } from '../domain/store.ts'
-import { jobView, type Links } from '../domain/view.ts'
+import { type JobView, jobView, type Links } from '../domain/view.ts'
 import { LiftError, liftJson } from '../files/lift.ts'
 import { callerOf, maySee } from './access.ts'
 import { bodyOf } from './bodies.ts'
@@ -34,6 +34,13 @@ async function readQuery(request: FastifyRequest): Promise<Query> {
 
 const seconds = (at: number | null): number | null => (at === null ? null : at / 1_000)
 
+/** What a request names its pictures by. */
+function picturesOf({ inputs }: JobView) {
+  const urls = (role: 'image' | 'mask') => inputs.filter(input => input.role === role).map(({ url }) => url)
+  const [mask] = urls('mask')
+  return { image: urls('image'), ...(mask === undefined ? {} : { mask }) }
+}
+
 /** A job as the provider's tasks endpoint shows it. */
 function recordOf(job: JobRecord, links: Links) {
   const view = jobView(job, links)
@@ -54,7 +61,7 @@ function recordOf(job: JobRecord, links: Links) {
     id: ids.task_id,
     type: 'images',
     trace_id: ids.trace_id,
-    request: { model: job.model, prompt: job.prompt, image: view.inputs.map(input => input.url), n: job.n, ...job.params },
+    request: { model: job.model, prompt: job.prompt, ...picturesOf(view), n: job.n, ...job.params },
     response: over ? (view.result === null ? failed : succeeded) : null,
     created_at: seconds(job.createdAt),
     started_at: seconds(job.submittedAt),

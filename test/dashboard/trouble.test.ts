@@ -38,6 +38,49 @@ describe.skipIf(!hasBrowser)('when something is in the way', { timeout: 90_000 }
     expect(await page.locator('.card:not(.skeleton)').count()).toBe(0)
   })
 
+  test('who gives no key is not asked again and again, and too many wrong ones are told as that', async () => {
+    const service = await startTestService({ API_KEYS: 'ann:key-of-ann' })
+    const { page, forgive } = await visit(browser, service)
+    forgive(/401 \(Unauthorized\)|429 \(Too Many Requests\)/)
+    await page.clock.install()
+    await page.reload()
+    await page.getByRole('button', { name: 'Not now' }).click()
+    await page.getByText('You need an API key').waitFor()
+    const asked: string[] = []
+    page.on('request', request => asked.push(request.url()))
+    await page.clock.runFor(90_000)
+    expect(asked).toEqual([])
+
+    await page.getByRole('button', { name: 'Enter the key' }).click()
+    await page.route('**/jobs?limit=1', route => route.fulfill({ status: 429, headers: { 'retry-after': '20' }, json: {} }))
+    await page.getByRole('textbox', { name: 'API key' }).fill('wrong')
+    await page.keyboard.press('Enter')
+    await page.getByText('Too many tries. Try again in').waitFor()
+  })
+
+  test('only a submit that got no clear answer is told as one that may have been taken', async () => {
+    const service = await startTestService()
+    const job = await service.ended((await submitJob(service, { prompt: 'grey' })).id)
+    const { page, forgive } = await visit(browser, service, { path: `#/jobs/${job.id}` })
+    forgive(/50[23]/)
+    await page.getByRole('button', { name: 'Delete' }).waitFor()
+    await page.route('**/jobs/*', route =>
+      route.request().method() === 'DELETE'
+        ? route.fulfill({ status: 503, json: { error: { code: 'unavailable' } } })
+        : route.fallback(),
+    )
+    await page.getByRole('button', { name: 'Delete' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+    await page.getByText('The service cannot do this just now').waitFor()
+
+    await page.route('**/jobs', route => route.fulfill({ status: 502, body: 'Bad Gateway' }))
+    await page.getByRole('link', { name: 'New edit' }).click()
+    await page.locator('#field-image').setInputFiles([await pictureFile()])
+    await page.getByLabel('Prompt').fill('grey')
+    await page.getByRole('button', { name: 'Edit – 1×' }).click()
+    await page.getByRole('alert').getByText('It is not known whether the edit was taken').waitFor()
+  })
+
   test('with a key, a picture that was given by its URL is shown too', async () => {
     const service = await startTestService({ API_KEYS: 'ann:key-of-ann', FETCH_ALLOW_PRIVATE: 'true' })
     const headers = { authorization: 'Bearer key-of-ann', 'content-type': 'application/json' }
@@ -72,6 +115,7 @@ describe.skipIf(!hasBrowser)('when something is in the way', { timeout: 90_000 }
     const broken = await service.ended((await submitJob(service, { prompt: 'grey fault:failed' })).id)
     await page.goto(`${service.url}/#/jobs/${broken.id}`)
     await told(page, 'Something broke at the provider', 'Such failures are not charged')
+    await page.locator('.timeline li', { hasText: 'Failure came by callback' }).locator('[data-icon=failed]').waitFor()
     const unpaid = await submitJob(service, { prompt: 'grey fault:used_up' })
     await page.goto(`${service.url}/#/jobs/${unpaid.id}`)
     await told(page, 'The provider’s balance is used up', 'Top up the account at the provider')
@@ -80,6 +124,11 @@ describe.skipIf(!hasBrowser)('when something is in the way', { timeout: 90_000 }
     const locked = await submitJob(other, { prompt: 'grey fault:bad_key' })
     const { page: its } = await visit(browser, other, { path: `#/jobs/${locked.id}` })
     await told(its, 'The provider refuses our key', 'Check PROVIDER_API_KEY')
+    await its.locator('.callout.bad').getByText('The provider says: invalid_token').waitFor()
+    const lost = await startTestService()
+    const redirected = await submitJob(lost, { prompt: 'grey fault:redirect' })
+    const { page: theirs } = await visit(browser, lost, { path: `#/jobs/${redirected.id}` })
+    await theirs.locator('.callout.bad').getByText('Reason: redirected').waitFor()
   })
 
   test('a running job is canceled after a question, and sent again after another', async () => {
@@ -132,6 +181,11 @@ describe.skipIf(!hasBrowser)('when something is in the way', { timeout: 90_000 }
     const job = await submitJob(service, { prompt: 'grey', webhook_url: receiver.url })
     const { page } = await visit(browser, service, { path: `#/jobs/${job.id}` })
     await page.getByText('Webhook job.succeeded failed').waitFor()
+    await page.getByText('Pictures kept here').waitFor()
+    const steps = await page.locator('.timeline .step-title').allTextContents()
+    const at = (words: string): number => steps.findIndex(step => step.includes(words))
+    expect(at('Pictures kept here')).toBeGreaterThan(at('Succeeded'))
+    expect(at('Pictures kept here')).toBeLessThan(at('Webhook'))
     await page.getByRole('button', { name: 'Send webhooks again' }).click()
     await page.getByText('Webhook job.succeeded delivered').waitFor()
     expect(receiver.received).toHaveLength(2)

@@ -92,7 +92,7 @@ describe('a job on the wire', () => {
           params: { size: '1024x1536' },
           n: 1,
           metadata: {},
-          inputs: [{ url: `${base}/jobs/job_1/inputs/0?signed`, content_type: 'image/png', bytes: 12_345 }],
+          inputs: [{ role: 'image', url: `${base}/jobs/job_1/inputs/0?signed`, content_type: 'image/png', bytes: 12_345 }],
           warnings: [],
           cost: { multiplier: 1, credits: null, billable: 'unknown' },
           tasks: [
@@ -151,8 +151,8 @@ describe('a job on the wire', () => {
     } as const
     const inputs = [{ ...noFile, position: 0, role: 'image', url } as const, { ...noFile, ...fetched }]
     expect(view({ inputs }).inputs).toEqual([
-      { url, content_type: null, bytes: null },
-      { url, content_type: 'image/webp', bytes: 9 },
+      { role: 'image', url, content_type: null, bytes: null },
+      { role: 'image', url, content_type: 'image/webp', bytes: 9 },
     ])
   })
 

@@ -32,13 +32,13 @@ test('with a slash at its end it leads to the page, also under a path of a proxy
   expect(page).not.toMatch(/(?:src|href)="\//)
 })
 
-test('its files are kept by browsers, and asked for by their tag after that', async () => {
+test('the library’s files are kept by browsers for a day, those of the page go with it, and all are asked for by their tag', async () => {
   const service = await startTestService()
   for (const name of files) {
     const { headers } = await service.call(`/docs/${name}`)
     expect([name, headers.get('cache-control'), headers.get('x-content-type-options')]).toEqual([
       name,
-      'public, max-age=86400',
+      name.startsWith('page.') ? 'no-cache' : 'public, max-age=86400',
       'nosniff',
     ])
     expect(headers.get('content-type')).toMatch(/^(text|application)\/(javascript|css); charset=utf-8$/)

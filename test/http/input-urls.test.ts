@@ -32,7 +32,7 @@ test('a picture given by URL is fetched at its first use, once, and kept', async
   }
   expect(asked - before).toBe(1)
   const after = (await (await service.call(`/jobs/${job.id}`)).json()) as JobView
-  expect(after.inputs).toEqual([{ url: `${server.origin}/a.png`, content_type: 'image/png', bytes: png.length }])
+  expect(after.inputs).toEqual([{ role: 'image', url: `${server.origin}/a.png`, content_type: 'image/png', bytes: png.length }])
   expect(await storedFiles(service)).toHaveLength(2)
 })
 

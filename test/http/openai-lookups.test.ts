@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { newJob } from '../support/jobs.ts'
+import type { JobView } from '../../src/domain/view.ts'
+import { newJob, request } from '../support/jobs.ts'
 import { startTestService } from '../support/service.ts'
 
 test('a range of tasks is given in pages, with the count of all that match, and none of another key', async () => {
@@ -26,4 +27,21 @@ test('a range of tasks is given in pages, with the count of all that match, and 
   expect(await page({ offset: 1_000_000_000 })).toEqual({ ids: [], count: 25 })
   for (const query of [{ offset: 0.5 }, { limit: 1.5 }, { offset: 1e300 }, { offset: -1 }, { limit: 'many' }])
     expect([query, (await ask(query)).status]).toEqual([query, 400])
+})
+
+test('a mask is told apart from the pictures to edit', async () => {
+  const service = await startTestService()
+  const mask = { role: 'mask', url: 'https://example.com/mask.png', file: null } as const
+  const { edit } = request
+  const job = newJob({ request: { ...request, edit: { ...edit, inputs: [...edit.inputs, mask] } } })
+  await service.store.createJob(job)
+  const body = JSON.stringify({ action: 'retrieve', id: job.id })
+  const headers = { 'content-type': 'application/json' }
+  const found = await (await service.call('/openai/tasks', { method: 'POST', headers, body })).json()
+  expect(found).toMatchObject({ request: { image: ['https://example.com/a.png'], mask: mask.url } })
+  const { inputs } = (await (await service.call(`/jobs/${job.id}`)).json()) as JobView
+  expect(inputs.map(input => [input.role, input.url])).toEqual([
+    ['image', 'https://example.com/a.png'],
+    ['mask', mask.url],
+  ])
 })

@@ -130,7 +130,7 @@ describe('a URL for a model that only takes files', () => {
     const { url } = await pictureServer(response => response.end(bytes))
     const service = await startTestService({ FETCH_ALLOW_PRIVATE: 'true' })
     const job = await jobOf(service.submit(byUrl(url)))
-    expect(job.inputs).toEqual([{ url, content_type: 'image/png', bytes: bytes.length }])
+    expect(job.inputs).toEqual([{ role: 'image', url, content_type: 'image/png', bytes: bytes.length }])
     expect(service.sandbox?.submits[0]?.images).toMatchObject([{ kind: 'file', bytes: bytes.length, contentType: 'image/png' }])
     expect(await service.ended(job.id)).toMatchObject({ status: 'succeeded', result: { data: [{ width: 40, height: 30 }] } })
   })

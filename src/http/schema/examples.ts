@@ -37,7 +37,7 @@ export const submittedJob = {
   params: { size: '1024x1536' },
   n: 1,
   metadata: { order: '1001' },
-  inputs: [{ url: inputUrl, content_type: 'image/png', bytes: 252 }],
+  inputs: [{ role: 'image', url: inputUrl, content_type: 'image/png', bytes: 252 }],
   warnings: [],
   cost: { multiplier: 1, credits: null, billable: 'unknown' },
   tasks: [

@@ -75,6 +75,7 @@ const input = named(
   'Input',
   object(
     {
+      role: oneOf('A picture to edit, or the mask that says where.', ['image', 'mask']),
       url: text('Ours, signed, for a file that was sent in; as it was given for a URL.'),
       content_type: orNull(text('By its bytes; null for a URL that was not fetched.')),
       bytes: orNull(integer('Size of the file.')),

@@ -78,8 +78,8 @@ const taskRecordList = named(
   'TaskRecordList',
   object(
     {
-      items: list(ref('TaskRecord'), 'One for each job, newest first.'),
-      count: integer('All that match, of which this is a part.'),
+      items: list(ref('TaskRecord'), 'One for each job: in the order of the ids that were asked for, otherwise newest first.'),
+      count: integer('All that match, of which this is a part; counting stops at 10,000.'),
     },
     { examples: [{ items: [taskRecord], count: 1 }] },
   ),
