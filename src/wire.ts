@@ -214,7 +214,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
 async function checkPublicUrl(publicUrl: string, instance: string, log: Log): Promise<void> {
   const problem = await reachProblem(publicUrl, instance)
   if (problem === null) log.info({ url: publicUrl }, 'public_url.reached')
-  else log.warn({ url: publicUrl, problem }, 'public_url.unreachable')
+  else log.warn({ url: publicUrl, problem: problem.text }, 'public_url.unreachable')
 }
 
 const sweepIdleEveryMs = 100

@@ -63,7 +63,11 @@ test('docker-compose.yml passes every setting on but those that the image sets',
   const [, environment = ''] = /^ {4}environment:\n((?: {6}.*\n)+)/m.exec(service) ?? []
   const passed = [...environment.matchAll(/^ {6}([A-Z_]+):/gm)].map(([, name = '']) => name)
   const ofTheImage = new Set(['HOST', 'DATA_DIR'])
-  expect(passed.toSorted()).toEqual(plainSettings.filter(name => !ofTheImage.has(name)).toSorted())
+  expect(passed.toSorted()).toEqual(
+    settingNames()
+      .filter(name => !ofTheImage.has(name))
+      .toSorted(),
+  )
   for (const name of ofTheImage) expect(read('Dockerfile')).toMatch(new RegExp(`^ENV .*\\b${name}=`, 'm'))
 })
 

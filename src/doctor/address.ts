@@ -52,9 +52,14 @@ function listenWords(config: Config, code: string): [string, string] {
   return [`${address} cannot be listened on (${code})`, 'set HOST and PORT to what this user may use']
 }
 
-/** Stands in for the service: answers `/healthz` as it would. */
+/** Stands in for the service: answers `GET /healthz` as it would, and puts off everything else. */
 async function listen(config: Config, instance: string): Promise<Server> {
-  const server = createServer((_request, response) => {
+  const server = createServer(({ method, url }, response) => {
+    if (method !== 'GET' || url !== '/healthz') {
+      // A callback that comes now is kept by nobody: whoever sends it must not take it for delivered.
+      response.writeHead(503, { 'retry-after': '30', connection: 'close' }).end()
+      return
+    }
     response.writeHead(200, { 'content-type': 'application/json', connection: 'close' })
     response.end(JSON.stringify({ status: 'ok', instance }))
   })
@@ -114,11 +119,23 @@ async function examinePublicUrl(config: Config, instance: string | null): Promis
   }
   if (instance === null) return publicUrl.skip('not tried: it is not known who would have to answer there')
   const problem = await reachProblem(url, instance)
-  if (problem !== null)
-    return publicUrl.fail(`does not lead here: ${problem}`, 'look at DNS, the proxy, the firewall; callbacks get lost there')
   const { protocol, hostname } = new URL(url)
+  // Nobody reaches a loopback address better than this machine does.
+  if (problem?.kind === 'unreachable' && !isLoopback(hostname))
+    return publicUrl.warn(`not seen from this machine: ${problem.text}`, unseenWords(config))
+  if (problem !== null)
+    return publicUrl.fail(`does not lead here: ${problem.text}`, 'look at DNS, the proxy, the firewall; callbacks get lost there')
   if (isLoopback(hostname))
     return publicUrl.warn('leads here, but from this machine only', 'set an address that the provider can reach')
   if (protocol === 'http:') return publicUrl.warn('leads here, but unencrypted', 'put it behind https')
   return publicUrl.ok('leads here, as seen from this machine')
+}
+
+/** A machine that cannot reach its own public address is common (no hairpin NAT, another DNS inside), and says nothing about others. */
+function unseenWords({ providerTasksPath }: Config): string {
+  const meanwhile =
+    providerTasksPath === ''
+      ? 'if not, no result arrives: PROVIDER_TASKS_PATH is empty, so none is asked for'
+      : 'if not, callbacks get lost, and results are asked for instead'
+  return `it may be right from outside: try its /healthz from there; ${meanwhile}`
 }

@@ -10,12 +10,14 @@ const ours = join(import.meta.dirname, 'docs')
 /** Swagger UI as the plugin carries it; the plugin itself would add routes of its own, and loads what is not needed here. */
 const library = join(dirname(fileURLToPath(import.meta.resolve('@fastify/swagger-ui'))), 'static')
 
-/** By their names under /docs/: where they lie. */
-const files: ReadonlyMap<string, string> = new Map([
-  ['page.js', ours],
-  ['page.css', ours],
-  ['swagger-ui-bundle.js', library],
-  ['swagger-ui.css', library],
+const dayMs = 86_400_000
+/** By their names under /docs/: where they lie, and how long a browser keeps them without asking. */
+const files: ReadonlyMap<string, { root: string; maxAgeMs: number }> = new Map([
+  // As the page itself: after an upgrade, a new page must not run an old script.
+  ['page.js', { root: ours, maxAgeMs: 0 }],
+  ['page.css', { root: ours, maxAgeMs: 0 }],
+  ['swagger-ui-bundle.js', { root: library, maxAgeMs: dayMs }],
+  ['swagger-ui.css', { root: library, maxAgeMs: dayMs }],
 ])
 
 const pageHeaders = {
@@ -34,14 +36,15 @@ const pageHeaders = {
   'referrer-policy': 'no-referrer',
   'cache-control': 'no-cache',
 }
-const fileAgeMs = 86_400_000
 
 async function sendFile(request: FastifyRequest, reply: FastifyReply, name: string): Promise<FastifyReply> {
-  const root = files.get(name)
-  if (root === undefined) throw new ServiceError('not_found', 'there is no such file')
-  const found = await send(request.raw, `/${name}`, { root, maxAge: fileAgeMs })
+  const file = files.get(name)
+  if (file === undefined) throw new ServiceError('not_found', 'there is no such file')
+  const found = await send(request.raw, `/${name}`, { root: file.root, maxAge: file.maxAgeMs })
   if (found.type === 'error') throw found.metadata.error
-  return reply.code(found.statusCode).headers(found.headers).send(found.stream)
+  reply.code(found.statusCode).headers(found.headers)
+  if (file.maxAgeMs === 0) reply.header('cache-control', 'no-cache')
+  return reply.send(found.stream)
 }
 
 /** `GET /docs`: the API's document as a page that tries requests out. It loads nothing from elsewhere. */

@@ -3,11 +3,17 @@ import { Agent, request } from 'undici'
 const timeoutMs = 10_000
 const maxAnswerBytes = 4_096
 
+export type ReachProblem = {
+  /** `unreachable`: nobody answered, which may be so from this machine alone. `wrong`: what answered is not this process. */
+  kind: 'unreachable' | 'wrong'
+  text: string
+}
+
 /**
  * Asks `/healthz` below a URL, and tells what is wrong where it is not this very process that answers; null where it is.
  * `instance` is what only this process knows to answer.
  */
-export async function reachProblem(baseUrl: string, instance: string): Promise<string | null> {
+export async function reachProblem(baseUrl: string, instance: string): Promise<ReachProblem | null> {
   const agent = new Agent({ connect: { timeout: timeoutMs }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs })
   try {
     const { statusCode, body } = await request(`${baseUrl}/healthz`, {
@@ -20,15 +26,38 @@ export async function reachProblem(baseUrl: string, instance: string): Promise<s
       if (text.length > maxAnswerBytes) break
     }
     if (text.includes(instance)) return null
-    if (statusCode >= 300 && statusCode < 400)
-      return `it answers with a redirect (HTTP ${statusCode}): use the address that it leads to`
-    return statusCode === 200
-      ? 'another service, or another instance of this one, answers there'
-      : `HTTP ${statusCode} came from there`
+    return { kind: 'wrong', text: answerWords(statusCode) }
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : error instanceof Error ? error.name : 'unknown'
-    return `it could not be reached from here (${code})`
+    const code = codeOf(error)
+    return { kind: noAnswerCodes.has(code) ? 'unreachable' : 'wrong', text: `it could not be reached from here (${code})` }
   } finally {
     await agent.destroy()
   }
+}
+
+/** What a machine sees that cannot reach its own public address. A bad certificate or a broken answer is not among them: others see it too. */
+const noAnswerCodes: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'TimeoutError',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+])
+
+function answerWords(statusCode: number): string {
+  if (statusCode >= 300 && statusCode < 400)
+    return `it answers with a redirect (HTTP ${statusCode}): use the address that it leads to`
+  return statusCode === 200
+    ? 'another service, or another instance of this one, answers there'
+    : `HTTP ${statusCode} came from there`
+}
+
+/** The code of an error of the connection, or its name: an expired time limit has a number for a code. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
 }
