@@ -16,14 +16,15 @@ RUN cd node_modules \
 COPY LICENSE ./
 COPY migrations migrations
 COPY src src
-# Started once, with the flags it is run with: that all it loads is there, and what Node makes of the TypeScript is kept. So each
-# start takes half the time, and the service a fifth less memory.
+# Readable for the image's user, whatever the umask was where this was cloned.
+RUN chmod -R a+rX . && install -d -o node compiled
+# Started once, as the user and with the flags it is run with: that all it loads is there, and what Node makes of the TypeScript is
+# kept. So each start takes half the time, and the service a fifth less memory.
+USER node
 ENV NODE_COMPILE_CACHE=/app/compiled
 RUN { PORT=0 DATA_DIR=/tmp/data node --max-semi-space-size=4 src/main.ts > /tmp/log 2>&1 & } \
  && { for i in $(seq 300); do grep -q service.ready /tmp/log && break; sleep 0.1; done; kill $!; } \
- && { wait $! || { cat /tmp/log; exit 1; }; } \
- # Readable for the image's user, whatever the umask was where this was cloned.
- && chmod -R a+rX .
+ && { wait $! || { cat /tmp/log; exit 1; }; }
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data NODE_COMPILE_CACHE=/app/compiled

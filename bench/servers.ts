@@ -88,6 +88,9 @@ async function isReady(port: number): Promise<boolean> {
   }
 }
 
+/** As in tools/run.js, which is not used itself because it reads `.env`. */
+const compileCache = join(root, 'node_modules', '.cache', 'compiled')
+
 /**
  * Starts the service as `npm start` does, on a data folder of its own, without reading `.env`. Resolves when it is ready.
  * @param more further settings.
@@ -103,7 +106,7 @@ export async function startDarkroom(later: Later, dataDir: string, more: Readonl
   const startedAt = performance.now()
   const child = spawn(process.execPath, [...nodeOptions, join(root, 'src', 'main.ts')], {
     stdio: ['ignore', log, log],
-    env: { ...environment, ...settingsOf(dataDir, port, more) },
+    env: { ...environment, NODE_COMPILE_CACHE: compileCache, ...settingsOf(dataDir, port, more) },
   })
   closeSync(log)
   later(() => end(child))

@@ -1,5 +1,5 @@
 import type { JobEventType } from './events.ts'
-import type { Charge, JobStatus, TaskState, TaskStatus } from './job.ts'
+import type { JobStatus, TaskState, TaskStatus } from './job.ts'
 import type { ClientCallback } from './request.ts'
 
 /** A job as it is stored, with all that belongs to it. Times are milliseconds since 1970. */
@@ -69,7 +69,7 @@ export type InputRecord = FileFacts & { position: number; role: 'image' | 'mask'
 export type ClaimedTask = { taskId: number; jobId: string; attempts: number }
 
 /** What a callback or a poll needs to know of a task before it has a result. */
-export type TaskRef = { taskId: number; jobId: string; status: TaskStatus; charge: Charge }
+export type TaskRef = { taskId: number; jobId: string }
 
 /** One picture to be copied from where the provider keeps it. */
 export type DueCopy = { jobId: string; position: number; providerUrl: string; attempts: number }

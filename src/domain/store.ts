@@ -54,7 +54,7 @@ export type Applied = {
   jobId: string | null
   /** Whether rows now name the files that came with it; where not, they are the caller's to remove. */
   kept: boolean
-  /** null: it was not the task's first. */
+  /** null: it changed nothing, because the task had its end already. */
   arrived: Arrival | null
 }
 
@@ -95,7 +95,7 @@ export interface JobStore {
   jobsByProviderTask(providerTaskId: string): Promise<JobRecord[]>
   /** Newest first. */
   jobs(filter: JobFilter): Promise<JobRecord[]>
-  /** How many a filter matches, whatever its offset and limit. */
+  /** How many a filter matches, whatever its offset and limit; 10,000 where there are more. */
   countJobs(filter: JobFilter): Promise<number>
   /** The jobs that have a task of this trace at the provider. */
   jobsByTrace(traceId: string): Promise<JobRecord[]>

@@ -118,7 +118,10 @@ export async function addAccess(app: FastifyInstance, options: AccessOptions): P
   async function refuseOtherSites(request: FastifyRequest): Promise<void> {
     if (!isFromAnotherSite(request, new URL(options.baseUrl()).origin)) return
     await count('refused', request)
-    throw new ServiceError('unauthorized', 'pages of other sites need an API key, and none is configured: set API_KEYS')
+    throw new ServiceError(
+      'unauthorized',
+      'pages of other sites need an API key, and none is configured: set API_KEYS, or PUBLIC_URL to the address of this page',
+    )
   }
 
   app.decorateRequest('caller', null)
@@ -152,6 +155,6 @@ export function callerOf(request: FastifyRequest): Caller {
 }
 
 /** Whether a job is the caller's to see. */
-export function maySee(caller: Caller, job: JobRecord): boolean {
+export function maySee(caller: Caller, job: Pick<JobRecord, 'owner'>): boolean {
   return caller.sees === 'all' || job.owner === caller.owner
 }

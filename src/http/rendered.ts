@@ -6,8 +6,11 @@ import { jobView, type Links } from '../domain/view.ts'
 import { ref } from './schema/schema.ts'
 import { serialiserOf } from './schema/serialise.ts'
 
+/** What a route asks of a job that it sends. Of thousands that are kept, the rest would be more for the collector to walk through. */
+export type JobHead = Pick<JobRecord, 'id' | 'owner' | 'status' | 'model' | 'params' | 'submittedAt'>
+
 /** A job as it is sent: made once, and sent until it changes. */
-export type Rendered = { job: JobRecord; body: string; etag: string }
+export type Rendered = { job: JobHead; body: string; etag: string }
 
 export type Renderer = {
   /** A job as it was sent before, where it lies here still and has not changed. */
@@ -62,7 +65,9 @@ export function makeRenderer(
 
   function render(job: JobRecord): Rendered {
     const body = serialise(jobView(job, links))
-    return { job, body, etag: `"${createHash('sha1').update(body).digest('base64url')}"` }
+    const { id, owner, status, model, params, submittedAt } = job
+    const head = { id, owner, status, model, params, submittedAt }
+    return { job: head, body, etag: `"${createHash('sha1').update(body).digest('base64url')}"` }
   }
 
   function known(jobId: string): Rendered | null {
@@ -86,7 +91,7 @@ export function makeRenderer(
       const job = await store.job(jobId)
       const rendered = job === null ? null : render(job)
       if (rendered !== null && reading.get(jobId) === ticket) keep(jobId, { ...rendered, day })
-      reading.delete(jobId)
+      if (reading.get(jobId) === ticket) reading.delete(jobId)
       return rendered
     },
     close() {

@@ -52,7 +52,8 @@ export function makeAccountGate({ clock, log }: { clock: Clock; log: Log }, onOp
       if (outcome.kind === 'refused' && refusesAccount(outcome.status, outcome.error.code)) return close(outcome.error.code)
       // What did not come to be looked at says nothing of the account: another one has to go ahead.
       if (taskId !== scout || outcome.kind === 'not_sent') return
-      isDoubtful = false
+      // Nor does silence; but nobody knows how long that lasts, so the next one goes ahead now.
+      isDoubtful = outcome.kind === 'unconfirmed'
       leave()
     },
     ended(taskId) {

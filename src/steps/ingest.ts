@@ -51,7 +51,9 @@ async function plainResult(body: Promise<Buffer>): Promise<{ result: Result; rec
   }
   const plain = parsePlain(bytes)
   const result = plain === null ? null : parseResult(plain.value, () => undefined)
-  return plain === null || result === null ? null : { result, receipt: { sizeBytes: bytes.length, body: plain.text } }
+  return plain === null || result === null
+    ? null
+    : { result, receipt: { sizeBytes: bytes.length, body: plain.text.slice(0, keptTextLength) } }
 }
 
 /** The body as JSON, with a note in the place of each picture. */

@@ -5,7 +5,7 @@ import type { JobStore } from '../domain/store.ts'
 
 export type Pace = {
   /** Seconds after which asking again for a job makes sense, from what its model and size took lately; null where it is final. */
-  retryAfterS(job: JobRecord): Promise<number | null>
+  retryAfterS(job: Pick<JobRecord, 'status' | 'model' | 'params' | 'submittedAt'>): Promise<number | null>
 }
 
 const unknownS = 60

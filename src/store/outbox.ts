@@ -44,6 +44,10 @@ export function eventReads(database: Database.Database) {
     `select ${columns} from events where owner = @owner and id > @after and id <= @upTo order by id limit @limit`,
   )
   const all = database.prepare<After, EventRecord>(`select ${columns} from events where id > @after order by id limit @limit`)
+  // Of rows, not of ids: these jump where a backup was restored.
+  const endOfPiece = database.prepare<After, { id: number | null }>(
+    'select max(id) as id from (select id from events where id > @after order by id limit @limit)',
+  )
   const last = database.prepare<[], { id: number | null }>('select max(id) as id from events')
   return {
     async eventsOf(jobId: string, after: number, limit: number): Promise<EventRecord[]> {
@@ -51,10 +55,12 @@ export function eventReads(database: Database.Database) {
     },
     async eventsAfter(owner: string | null, after: number, limit: number): Promise<EventRecord[]> {
       if (owner === null) return all.all({ after, limit })
-      const end = last.get()?.id ?? 0
       const found: EventRecord[] = []
-      for (let from = after; from < end && found.length < limit; from += eventsAtOnce) {
-        found.push(...ofOwner.all({ owner, after: from, upTo: from + eventsAtOnce, limit: limit - found.length }))
+      for (let from = after; found.length < limit; ) {
+        const upTo = endOfPiece.get({ after: from, limit: eventsAtOnce })?.id ?? null
+        if (upTo === null) break
+        found.push(...ofOwner.all({ owner, after: from, upTo, limit: limit - found.length }))
+        from = upTo
         await setImmediate()
       }
       return found

@@ -30,9 +30,7 @@ export function makeReads(database: Database.Database) {
       select model, params, status, completed_at, submitted_at from jobs
       where completed_at is not null order by completed_at desc limit @limit * 10)
     where status = 'succeeded' and submitted_at is not null limit @limit`)
-  const taskById = database.prepare<{ id: number }, Pick<TaskRow, 'id' | 'job_id' | 'status' | 'charge'>>(
-    'select id, job_id, status, charge from tasks where id = @id',
-  )
+  const taskById = database.prepare<{ id: number }, TaskRef>('select id as taskId, job_id as jobId from tasks where id = @id')
   const assemble = (row: JobRow): JobRecord =>
     jobFromRows(row, tasksOf.all({ id: row.id }), imagesOf.all({ id: row.id }), inputsOf.all({ id: row.id }))
   // One look at one state of the database: a job and its tasks are of the same moment, and its locks are taken once.
@@ -62,8 +60,7 @@ export function makeReads(database: Database.Database) {
     },
     ...makeJobLists(database, assemble),
     async taskRef(id: number): Promise<TaskRef | null> {
-      const row = taskById.get({ id })
-      return row === undefined ? null : { taskId: row.id, jobId: row.job_id, status: row.status, charge: row.charge }
+      return taskById.get({ id }) ?? null
     },
     ...dueReads(database),
     ...historyReads(database),

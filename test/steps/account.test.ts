@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { makeAccountGate } from '../../src/steps/account.ts'
 import { testClock } from '../support/clock.ts'
+import { testLog } from '../support/service.ts'
 import { accept, aRequest, becomes, failure, fakeProvider, jobOf, json, read, startOn, until } from './setting.ts'
 
 describe('a refusal of the account pauses all submitting for a minute', () => {
@@ -55,12 +57,6 @@ describe('a refusal of the account pauses all submitting for a minute', () => {
       await until(() => refused.provider.submits.length === 5)
     })
 
-    test('and the rest follow where nobody can know what became of it', async () => {
-      const { clock, provider } = await oneAhead()
-      await clock.advance(30_000)
-      await until(() => provider.submits.length === 5)
-    })
-
     test('and it alone fails where the account is still refused', async () => {
       const { clock, provider, service, jobs, ahead } = await oneAhead()
       json(ahead.response, 403, failure('used_up'))
@@ -96,4 +92,25 @@ describe('a refusal of the account pauses all submitting for a minute', () => {
     expect((await service.submit(aRequest)).status).toBe(403)
     expect(await jobOf(service.submit(aRequest))).toMatchObject({ status: 'processing', task_id: 't-2' })
   })
+})
+
+test('one that went ahead opens the way for all where it was looked at, and for one more where nobody knows that', async () => {
+  const clock = testClock()
+  const gate = makeAccountGate({ clock, log: testLog() }, () => {})
+  const error = { code: 'used_up', message: 'no credits', traceId: null }
+  const unknown = { kind: 'unconfirmed', reason: 'silence' } as const
+  expect(gate.room(50)).toBe(50)
+  gate.heard(1, { kind: 'refused', status: 403, error })
+  expect([gate.room(50), gate.pausedUntil()]).toEqual([0, clock.now() + 60_000])
+  await clock.advance(60_000)
+  for (const taskId of [2, 3]) {
+    expect(gate.room(50)).toBe(1)
+    gate.passed([taskId])
+    expect(gate.room(50)).toBe(0)
+    gate.heard(taskId, unknown)
+    gate.ended(taskId)
+  }
+  gate.passed([4])
+  gate.heard(4, { kind: 'accepted', taskId: 't-4', traceId: null })
+  expect(gate.room(50)).toBe(50)
 })
