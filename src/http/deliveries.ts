@@ -6,7 +6,7 @@ import type { JobStore } from '../domain/store.ts'
 import { timestamp } from '../domain/view.ts'
 import { callerOf } from './access.ts'
 import { ignoreBodies } from './bodies.ts'
-import { findJob } from './jobs.ts'
+import { findJob } from './find-job.ts'
 import { listDeliveries, redeliver } from './schema/operations/deliveries.ts'
 
 export type DeliveryRoutesDeps = { store: JobStore; clock: Clock }

@@ -7,7 +7,7 @@ import type { JobStore } from '../domain/store.ts'
 import type { Feed, Reader, Topic } from '../steps/feed.ts'
 import { callerOf } from './access.ts'
 import { whenClosed } from './connections.ts'
-import { findJob } from './jobs.ts'
+import { findJob } from './find-job.ts'
 import { allEvents, jobEvents } from './schema/operations/events.ts'
 
 export type EventRoutesDeps = { store: JobStore; feed: Feed; log: Log; isClosing: () => boolean }

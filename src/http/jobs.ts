@@ -3,7 +3,7 @@ import { invalid, ServiceError } from '../domain/errors.ts'
 import { isJobId } from '../domain/ids.ts'
 import { isFinal, type JobStatus, jobStatuses } from '../domain/job.ts'
 import type { Blobs, Clock } from '../domain/ports.ts'
-import type { CallbackRecord, JobRecord } from '../domain/records.ts'
+import type { CallbackRecord } from '../domain/records.ts'
 import { checkRequest, type RequestLimits } from '../domain/request.ts'
 import type { JobStore } from '../domain/store.ts'
 import { jobError, jobView, type Links, timestamp } from '../domain/view.ts'
@@ -15,7 +15,9 @@ import { ignoreBodies } from './bodies.ts'
 import { jobsPerPage, longestWaitS } from './bounds.ts'
 import { clientGone } from './connections.ts'
 import { type FieldLimits, readFields } from './fields.ts'
-import { headerOf, orderOf } from './order.ts'
+import { findJob, noSuchJob } from './find-job.ts'
+import { knownTags } from './known-tags.ts'
+import { orderOf } from './order.ts'
 import { type Rendered, type Renderer } from './rendered.ts'
 import * as schemas from './schema/operations/jobs.ts'
 
@@ -31,21 +33,6 @@ export type JobRoutesDeps = {
   limits: FieldLimits
   requestLimits: RequestLimits
   newId: (prefix: string) => string
-}
-
-/**
- * The job that a path names: by our id, or by that of any of its tasks at the provider.
- * @throws ServiceError `not_found`, for other keys' jobs alike.
- */
-export async function findJob(store: JobStore, caller: Caller, name: string): Promise<JobRecord> {
-  const found = isJobId(name) ? [await store.job(name)] : await store.jobsByProviderTask(name)
-  const job = found.find(one => one !== null && maySee(caller, one))
-  if (job === null || job === undefined) throw noSuchJob()
-  return job
-}
-
-function noSuchJob(): ServiceError {
-  return new ServiceError('not_found', 'there is no such job', { param: 'taskId' })
 }
 
 /** Seconds to wait, from `?wait=` or `Prefer: wait=`; null where neither is there. */
@@ -105,12 +92,7 @@ export function jobRoutes(deps: JobRoutesDeps) {
   function sendJob(reply: FastifyReply, request: FastifyRequest, { body, etag }: Rendered, again: number | null): FastifyReply {
     if (again !== null) void reply.header('retry-after', again)
     void reply.header('etag', etag).header('cache-control', 'private, no-cache')
-    if (
-      headerOf(request, 'if-none-match')
-        ?.split(',')
-        .some(one => one.trim().replace(/^W\//, '') === etag) === true
-    )
-      return reply.code(304).send()
+    if (knownTags(request).includes(etag)) return reply.code(304).send()
     return reply.type('application/json; charset=utf-8').send(body)
   }
 
