@@ -48,7 +48,8 @@ describe.skipIf(!hasBrowser)('what is sent from the page', { timeout: 90_000 }, 
     await page.getByRole('img', { name: 'Mask of the edit: grey' }).waitFor()
     expect(await page.getByRole('button', { name: /^Before/ }).count()).toBe(0)
     await page.getByRole('button', { name: 'Change and send' }).click()
-    await page.getByText('house_style').waitFor()
+    // Its value stands in the form alone; its name is on the job's page too, which is still there for a moment.
+    await page.getByTitle('ours').getByText('house_style').waitFor()
     expect(await page.locator('[data-field=image] .chosen').count()).toBe(1)
     await page.getByRole('button', { name: 'Remove house_style' }).click()
     await page.getByLabel('Prompt').fill('blur it')
