@@ -17,7 +17,7 @@ export type StoredFile = {
 
 /** A file being written. Exactly one of `finish` and `discard` ends it. */
 export interface FileSink {
-  /** Takes bytes; the promise, where there is one, is to be awaited before the next write (backpressure). */
+  /** Takes a copy of the bytes; the promise, where there is one, is to be awaited before the next write (backpressure). */
   write(chunk: Uint8Array): Promise<void> | undefined
   /** Makes the file durable under its final name. After a rejection nothing of it is left. */
   finish(): Promise<StoredFile>

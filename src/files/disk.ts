@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import type { Blobs } from '../domain/ports.ts'
 import { checkName, codeOf, Folders, isPartName, partName, prepareRoot, randomSuffix } from './folder.ts'
 import { DiskSink } from './sink.ts'
+import { makeTurns } from './turns.ts'
 
 /** Pictures on a disk of this machine, one folder for each job. Job ids and names that are not names throw TypeError. */
 export interface Disk extends Blobs {
@@ -17,14 +18,18 @@ export interface Disk extends Blobs {
   link(fromJobId: string, name: string, toJobId: string): Promise<void>
 }
 
+/** Less than a millisecond's work: what is decoded, hashed and copied of pictures before everything else has its turn. */
+const bytesPerTurn = 192 * 1024
+
 /** Opens the folder that holds the jobs' folders; makes it where it is missing. Nothing is to be closed. */
 export async function openDisk(rootDir: string): Promise<Disk> {
   const root = resolve(rootDir)
   await prepareRoot(root)
   const folders = new Folders(root)
+  const turns = makeTurns(bytesPerTurn)
   const pathOf = (jobId: string, name: string): string => join(folders.pathOf(jobId), checkName(name))
   return {
-    create: (jobId, label) => new DiskSink(folders, jobId, label),
+    create: (jobId, label) => new DiskSink(folders, turns, jobId, label),
     remove: async (jobId, name) => {
       await rm(join(folders.pathOf(jobId), isPartName(name) ? name : checkName(name)), { force: true })
       await folders.dropIfEmpty(jobId)

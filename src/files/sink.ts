@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { giveBack } from '../domain/chunks.ts'
 import type { FileSink, StoredFile } from '../domain/ports.ts'
 import { checkName, type Folders, partName, randomSuffix } from './folder.ts'
 import { contentTypeOf, pictureHeadBytes, pixelSizeOf } from './picture.ts'
+import type { Turns } from './turns.ts'
 
 /** A sink has two: one that fills while the other is being written. */
 const bufferBytes = 256 * 1024
@@ -18,6 +20,7 @@ export class DiskSink implements FileSink {
   readonly #folders: Folders
   readonly #jobId: string
   readonly #name: string
+  readonly #turns: Turns
   readonly #hash = createHash('sha256')
   #state: 'open' | 'finishing' | 'ended' = 'open'
   #ending: Promise<unknown> = Promise.resolve()
@@ -35,8 +38,9 @@ export class DiskSink implements FileSink {
   #isWaiting = false
   #failure: { error: unknown } | null = null
 
-  constructor(folders: Folders, jobId: string, label: string) {
+  constructor(folders: Folders, turns: Turns, jobId: string, label: string) {
     this.#folders = folders
+    this.#turns = turns
     this.#jobId = checkName(jobId)
     this.#name = `${checkName(label)}-${randomSuffix()}`
   }
@@ -45,8 +49,10 @@ export class DiskSink implements FileSink {
     if (this.#state !== 'open') return Promise.reject(new Error('a write to a file that has ended'))
     if (this.#isWaiting) return Promise.reject(new Error('a write before the one before it was through'))
     if (this.#failure !== null) return Promise.reject(this.#failure.error)
+    const turn = this.#turns(chunk.length)
+    if (turn !== undefined) return this.#takeLater(chunk, turn)
     const takenBytes = this.#take(chunk)
-    return takenBytes === chunk.length ? undefined : this.#takeRest(chunk.subarray(takenBytes))
+    return takenBytes === chunk.length ? undefined : this.#takeLater(chunk.subarray(takenBytes), this.#inFlight)
   }
 
   async finish(): Promise<StoredFile> {
@@ -81,19 +87,23 @@ export class DiskSink implements FileSink {
       if (this.#filledBytes === bufferBytes && !this.#handOver(this.#filling)) break
       const piece = chunk.subarray(takenBytes, takenBytes + bufferBytes - this.#filledBytes)
       this.#filling?.set(piece, this.#filledBytes)
+      this.#hash.update(piece)
       this.#filledBytes += piece.length
       takenBytes += piece.length
     }
     return takenBytes
   }
 
-  async #takeRest(chunk: Uint8Array): Promise<void> {
+  /** Takes a chunk once `first` is over, and goes on as buffers get free. */
+  async #takeLater(chunk: Uint8Array, first: Promise<void> | null): Promise<void> {
     this.#isWaiting = true
     try {
-      for (let rest = chunk; rest.length > 0; rest = rest.subarray(this.#take(rest))) {
-        await this.#inFlight
+      await first
+      for (let rest = chunk; ; await this.#inFlight) {
         this.#throwFailure()
         if (this.#state !== 'open') throw new Error('the file was given up during a write')
+        rest = rest.subarray(this.#take(rest))
+        if (rest.length === 0) return
       }
     } finally {
       this.#isWaiting = false
@@ -126,7 +136,6 @@ export class DiskSink implements FileSink {
   }
 
   async #put(bytes: Buffer): Promise<void> {
-    this.#hash.update(bytes)
     this.#touchedDisk = true
     this.#handle ??= await this.#folders.openNew(this.#jobId, partName(this.#name))
     for (let doneBytes = 0; doneBytes < bytes.length; ) {
@@ -170,8 +179,7 @@ export class DiskSink implements FileSink {
       await this.#clear()
       throw error
     } finally {
-      this.#filling = null
-      this.#spare = null
+      this.#freeBuffers()
     }
   }
 
@@ -199,13 +207,19 @@ export class DiskSink implements FileSink {
   async #clear(): Promise<void> {
     await this.#inFlight
     await this.#syncing
-    this.#filling = null
-    this.#spare = null
+    this.#freeBuffers()
     if (!this.#touchedDisk) return
     await this.#close().catch(() => {})
     await rm(this.#pathOf(partName(this.#name)), { force: true }).catch(() => {})
     await rm(this.#pathOf(this.#name), { force: true }).catch(() => {})
     await this.#folders.dropIfEmpty(this.#jobId)
+  }
+
+  /** To be called when no write is under way. */
+  #freeBuffers(): void {
+    for (const buffer of [this.#filling, this.#spare]) if (buffer !== null) giveBack(buffer)
+    this.#filling = null
+    this.#spare = null
   }
 
   async #close(): Promise<void> {

@@ -3,7 +3,7 @@ import { ServiceError } from '../domain/errors.ts'
 import type { Meter } from '../domain/ports.ts'
 import type { Signer } from '../domain/signer.ts'
 import type { Ingest } from '../steps/ingest.ts'
-import { bodyOf, smallBodyOf, takeAnyBody } from './bodies.ts'
+import { bodyOf, passingBodyOf, smallBodyOf, takeAnyBody } from './bodies.ts'
 import { decoded } from './encodings.ts'
 import { takeCallback } from './schema/operations/callbacks.ts'
 
@@ -28,8 +28,11 @@ export function callbackRoutes(deps: CallbackRoutesDeps) {
           throw new ServiceError('payload_too_large', 'the callback is larger than MAX_CALLBACK_BYTES')
         }
         const encoding = request.headers['content-encoding']
-        const small = encoding === undefined ? smallBodyOf(request) : null
-        const outcome = await deps.ingest.callback(taskId, small ?? decoded(bodyOf(request), encoding, deps.maxCallbackBytes))
+        const body =
+          encoding === undefined
+            ? (smallBodyOf(request) ?? passingBodyOf(request))
+            : decoded(bodyOf(request), encoding, deps.maxCallbackBytes)
+        const outcome = await deps.ingest.callback(taskId, body)
         if (outcome === 'unknown') throw new ServiceError('not_found', 'the job was deleted', { param: 'token' })
         return { received: true, outcome }
       },

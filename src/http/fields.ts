@@ -4,7 +4,7 @@ import { invalid, ServiceError } from '../domain/errors.ts'
 import type { Blobs, FileSink, StoredFile } from '../domain/ports.ts'
 import type { Fields, FieldValue } from '../domain/request.ts'
 import { LiftError, type Lifted, liftJson } from '../files/lift.ts'
-import { bodyOf } from './bodies.ts'
+import { passingBodyOf } from './bodies.ts'
 import { readForm } from './form.ts'
 
 export type FieldLimits = { maxImageBytes: number; maxRequestBytes: number }
@@ -128,7 +128,7 @@ async function liftRequest(
 ): Promise<Lifted> {
   let field = 'image'
   try {
-    return await liftJson(utf8Only(bodyOf(request)), {
+    return await liftJson(utf8Only(passingBodyOf(request)), {
       select(path) {
         const [name = '', inner] = path
         const isPicture = pictureFields.has(name) || (dialect === 'openai' && name === 'images')
@@ -160,7 +160,8 @@ async function* utf8Only(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     const bytes = begun.length === 0 ? chunk : Buffer.concat([begun, chunk])
     const whole = endOfWholeCharacters(bytes)
     if (!isUtf8(bytes.subarray(0, whole))) throw wrong()
-    begun = bytes.subarray(whole)
+    // A copy: the chunk itself is gone by the time it is needed.
+    begun = Buffer.from(bytes.subarray(whole))
     yield chunk
   }
   if (begun.length > 0) throw wrong()

@@ -1,4 +1,5 @@
 import { type Agent, type Dispatcher, request } from 'undici'
+import { giveBack } from '../domain/chunks.ts'
 import type { FileSink, StoredFile } from '../domain/ports.ts'
 import { FetchFailed, failureOfConnection, failureOfTransfer, idleFailure } from './failure.ts'
 import { checkUrl, type DialPolicy, guardedAgent } from './guard.ts'
@@ -188,6 +189,7 @@ async function pour(response: Response, openSink: () => FileSink, limits: FetchL
       if (sizeBytes > limits.maxBytes) throw tooLarge(limits.maxBytes)
       const written = sink.write(chunk)
       if (written !== undefined) await written
+      giveBack(chunk)
     }
   } catch (error) {
     drop(response)

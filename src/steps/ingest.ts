@@ -34,7 +34,7 @@ export type Ingest = {
 export type CallbackBody = AsyncIterable<Uint8Array> | Promise<Buffer>
 
 /** How much of a callback that can't be read is kept, to see what was wrong with it. */
-const keptRawBytes = 2 ** 20
+const keptRawBytes = 65_536
 /** How much text of a callback is kept in its row. */
 const keptTextLength = 65_536
 

@@ -11,7 +11,7 @@ export class MemorySink implements FileSink {
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.state !== 'open') throw new Error(`write to a sink that is ${this.state}`)
-    this.chunks.push(chunk)
+    this.chunks.push(Uint8Array.from(chunk))
     return undefined
   }
 
