@@ -144,7 +144,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
       ...shared,
       fetcher,
       watch,
-      submit: { pass: async () => steps?.submit.pass() },
+      submit: { claimAfter: write => steps?.submit.claimAfter(write) ?? write() },
       maxImageBytes: config.maxImageBytes,
     }),
     ingest: makeIngest({

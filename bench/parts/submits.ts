@@ -68,7 +68,7 @@ export const submits: Part<SubmitsPlan> = async (plan, { folder, later, generato
     figures: plan.atOnce.flatMap(atOnce => figuresOf(atOnce, runs[String(atOnce)] ?? [])),
     notes: [
       `the provider is a process of its own that answers after ${plan.providerMs} ms; what is added is a request's whole time less what the provider measured for its submit`,
-      'each answer is given after the job is durable, its claim is durable, the provider has answered and that is durable too: three commits, one after the other',
+      'each answer is given after the job and its claim are durable, the provider has answered and that is durable too: two commits, one after the other',
       `all ${sent.toLocaleString('en')} requests were answered with 202 and the provider's task_id, and every job was ended by a callback`,
     ],
   }

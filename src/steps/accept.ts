@@ -15,7 +15,7 @@ export type AcceptDeps = {
   store: JobStore
   blobs: Blobs
   fetcher: Fetcher
-  submit: Pick<SubmitStep, 'pass'>
+  submit: Pick<SubmitStep, 'claimAfter'>
   watch: Watch
   clock: Clock
   log: Log
@@ -84,7 +84,7 @@ export function makeAccept(deps: AcceptDeps): Accept {
 
   async function createAndAnswer(order: Order, request: JobRequest, print: string, retryOf: string | null): Promise<Accepted> {
     const now = clock.now()
-    const created = await create(order, request, print, retryOf, now)
+    const created = await deps.submit.claimAfter(() => create(order, request, print, retryOf, now))
     if (created.kind === 'created') return answerTo(order, now + answerWithinMs)
     checkSame(created.fingerprint, print)
     return replay(order, created.jobId)
@@ -114,7 +114,6 @@ export function makeAccept(deps: AcceptDeps): Accept {
 
   /** Waits for the submits as long as the answer may, and keeps what is answered for those who ask again. */
   async function answerTo(order: Order, deadlineAt: number): Promise<Accepted> {
-    await deps.submit.pass()
     // What was not claimed by now has to wait for a place or for a pause to end, and its answer does not wait for it.
     const job = await deps.watch.watch(order.jobId, isSettled, deadlineAt)
     if (job === null) throw new ServiceError('not_found', 'the job was deleted while it was being submitted')

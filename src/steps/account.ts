@@ -8,14 +8,22 @@ import { refusesAccount, type SubmitOutcome } from '../domain/provider.ts'
 export type AccountGate = {
   /** Until when nothing goes through; null: something may. */
   pausedUntil: () => number | null
-  /** How many of `all` may go through now. */
-  room: (all: number) => number
-  /** These went through. */
-  passed: (taskIds: readonly number[]) => void
+  /** The account was refused, and no submit has shown since then that it is taken again. */
+  isDoubtful: () => boolean
+  /** Lets a claim of up to `all` tasks in; null: nothing goes through now. In doubt, claims come one after the other. */
+  enter: (all: number) => Entry | null
   /** What became of the submit of a task. */
   heard: (taskId: number, outcome: SubmitOutcome) => void
   /** A task's submit is over, whatever was heard of it. */
   ended: (taskId: number) => void
+}
+
+/** One claim on its way through. */
+export type Entry = {
+  /** How many it may be of. */
+  limit: number
+  /** What the claim got. @returns whether it may be submitted: not where the account was refused while the claim was made. */
+  admits: (taskIds: readonly number[]) => boolean
 }
 
 const pauseMs = 60_000
@@ -41,12 +49,18 @@ export function makeAccountGate({ clock, log }: { clock: Clock; log: Log }, onOp
 
   return {
     pausedUntil,
-    room(all) {
-      if (pausedUntil() !== null || scout !== null) return 0
-      return isDoubtful ? 1 : all
-    },
-    passed(taskIds) {
-      if (isDoubtful) scout = taskIds[0] ?? null
+    isDoubtful: () => isDoubtful,
+    enter(all) {
+      if (pausedUntil() !== null || scout !== null) return null
+      const isScout = isDoubtful
+      return {
+        limit: isScout ? 1 : all,
+        admits(taskIds) {
+          if (pausedUntil() !== null || isDoubtful !== isScout) return false
+          if (isScout) scout = taskIds[0] ?? null
+          return true
+        },
+      }
     },
     heard(taskId, outcome) {
       if (outcome.kind === 'refused' && refusesAccount(outcome.status, outcome.error.code)) return close(outcome.error.code)

@@ -40,7 +40,8 @@ export const uploadTimeoutMs = 600_000
 const waitAfterErrorMs = 10_000
 
 /**
- * Makes what takes one claimed task from its order to a recorded outcome, submitting it at most once.
+ * Makes what takes one claimed task from its order to a recorded outcome, submitting it at most once; or, where it may not leave
+ * any more, back into the queue.
  * @param onOutcome is told what became of the submit, before it is recorded; twice where an answer comes to one that was given up.
  * @param stopping gives up waiting for whatever is under way.
  */
@@ -90,7 +91,7 @@ export function makeAttempt(
     }
   }
 
-  return async (task: ClaimedTask): Promise<void> => {
+  return async (task: ClaimedTask, mayLeave: boolean): Promise<void> => {
     const { taskId } = task
     const startedAt = clock.now()
     const about = { job: task.jobId, task: taskId }
@@ -99,12 +100,12 @@ export function makeAttempt(
       const job = await store.job(task.jobId)
       const status = job?.tasks.find(one => one.id === taskId)?.status
       if (job === null) return
-      if (status === 'submitting') {
+      if (mayLeave && status === 'submitting') {
         const order = orderFor(job, deps.callbackUrl(taskId), deps.blobs)
         left = true
         return await send({ task, job, startedAt, givenUp: false }, order)
       }
-      // It was canceled since it was claimed: nothing of it has left.
+      // It was canceled since it was claimed, or the account was refused: nothing of it has left.
       await keep(() => store.taskReleased({ taskId, dueAt: startedAt, serverError: false, now: startedAt }))
       log.info(about, 'task.not_submitted')
     } catch (error) {

@@ -48,6 +48,17 @@ describe('a refusal of the account pauses all submitting for a minute', () => {
       return { clock, provider, service, jobs, ahead }
     }
 
+    test('and it is answered with what became of it, where it came after the minute', async () => {
+      const clock = testClock()
+      const provider = await fakeProvider((sent, index) =>
+        index === 0 ? json(sent.response, 401, failure('invalid_token')) : accept(sent, index),
+      )
+      const service = await startOn(provider, {}, { clock })
+      await service.submit(aRequest)
+      await clock.advance(60_000)
+      expect(await jobOf(service.submit(aRequest))).toMatchObject({ status: 'processing', task_id: 't-2' })
+    })
+
     test('and the rest follow as soon as it is accepted, or refused for a reason of its own', async () => {
       const taken = await oneAhead()
       accept(taken.ahead, 1)
@@ -99,18 +110,38 @@ test('one that went ahead opens the way for all where it was looked at, and for 
   const gate = makeAccountGate({ clock, log: testLog() }, () => {})
   const error = { code: 'used_up', message: 'no credits', traceId: null }
   const unknown = { kind: 'unconfirmed', reason: 'silence' } as const
-  expect(gate.room(50)).toBe(50)
+  const limit = (): number | undefined => gate.enter(50)?.limit
+  expect(limit()).toBe(50)
   gate.heard(1, { kind: 'refused', status: 403, error })
-  expect([gate.room(50), gate.pausedUntil()]).toEqual([0, clock.now() + 60_000])
+  expect([limit(), gate.pausedUntil(), gate.isDoubtful()]).toEqual([undefined, clock.now() + 60_000, true])
   await clock.advance(60_000)
   for (const taskId of [2, 3]) {
-    expect(gate.room(50)).toBe(1)
-    gate.passed([taskId])
-    expect(gate.room(50)).toBe(0)
+    const entry = gate.enter(50)
+    expect(entry?.limit).toBe(1)
+    expect(entry?.admits([taskId])).toBe(true)
+    expect(limit()).toBe(undefined)
     gate.heard(taskId, unknown)
     gate.ended(taskId)
   }
-  gate.passed([4])
+  gate.enter(50)?.admits([4])
   gate.heard(4, { kind: 'accepted', taskId: 't-4', traceId: null })
-  expect(gate.room(50)).toBe(50)
+  expect([limit(), gate.isDoubtful()]).toEqual([50, false])
+})
+
+test('what was claimed while the account was refused goes no further, were it claimed to go ahead', async () => {
+  const clock = testClock()
+  const gate = makeAccountGate({ clock, log: testLog() }, () => {})
+  const refused = { kind: 'refused', status: 401, error: { code: 'invalid_token', message: 'no', traceId: null } } as const
+  const entry = gate.enter(50)
+  gate.heard(1, refused)
+  expect(entry?.admits([2, 3])).toBe(false)
+  await clock.advance(60_000)
+  // Asked for in better times: it is not the one that goes ahead.
+  expect(entry?.admits([2, 3])).toBe(false)
+  const ahead = gate.enter(50)
+  // The answer of one that was under way all the time.
+  gate.heard(4, refused)
+  expect(ahead?.admits([5])).toBe(false)
+  await clock.advance(60_000)
+  expect(gate.enter(50)?.limit).toBe(1)
 })

@@ -57,7 +57,7 @@ async function claimed(
     () => {},
     stop.signal,
   )
-  const submit = () => attempt(task as ClaimedTask)
+  const submit = (mayLeave = true) => attempt(task as ClaimedTask, mayLeave)
   const read = async () => (await store.job(job.id)) as JobRecord
   return { store, blobs, clock, log, job, submit, read, stop }
 }
@@ -95,6 +95,14 @@ test('a job that was canceled since its task was claimed is not submitted, and n
   await submit()
   expect(provider.submits).toEqual([])
   expect(await read()).toMatchObject({ status: 'canceled', tasks: [{ charge: 'none' }] })
+})
+
+test('what was claimed but may not leave any more waits again, and is not billed', async () => {
+  const provider = await fakeProvider()
+  const { submit, read, clock } = await claimed(provider)
+  await submit(false)
+  expect(provider.submits).toEqual([])
+  expect(await read()).toMatchObject({ status: 'queued', tasks: [{ charge: 'none', dueAt: clock.now() }] })
 })
 
 test('what cannot even be made up is not submitted, and waits for another try', async () => {
