@@ -38,7 +38,7 @@ export function connectProvider(options: ProviderOptions): Provider {
   const url = joinUrl(options.baseUrl, options.editsPath)
 
   async function attempt(order: SubmitOrder, signal: AbortSignal, leaving: Leaving): Promise<SubmitOutcome> {
-    const body = encode(order)
+    const { contentType, sizeBytes, content } = encode(order)
     let response: Dispatcher.ResponseData
     try {
       signal.throwIfAborted()
@@ -47,11 +47,11 @@ export function connectProvider(options: ProviderOptions): Provider {
         method: 'POST',
         headers: {
           authorization: `Bearer ${options.apiKey}`,
-          'content-type': body.contentType,
-          'content-length': String(body.sizeBytes),
+          'content-type': contentType,
+          'content-length': String(sizeBytes),
           accept: 'application/json',
         },
-        body: Readable.from(body.chunks(), { objectMode: false }),
+        body: Buffer.isBuffer(content) ? content : Readable.from(content(), { objectMode: false }),
         reset: true,
         signal,
       })

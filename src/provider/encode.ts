@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { SubmitInput, SubmitOrder } from '../domain/provider.ts'
 
-/** A request body whose length is known before its first byte is read. */
-export type EncodedBody = { contentType: string; sizeBytes: number; chunks: () => AsyncIterable<Uint8Array> }
+/** A request body whose length is known before its first byte is read. `content` is whole where it is in memory anyway. */
+export type EncodedBody = { contentType: string; sizeBytes: number; content: Buffer | (() => AsyncIterable<Uint8Array>) }
 
 /** The fields beside the pictures, in the order in which they are sent. */
 function scalarFields(order: SubmitOrder): [string, unknown][] {
@@ -29,13 +29,7 @@ function encodeJson(order: SubmitOrder): EncodedBody {
     ...(mask === undefined ? [] : [['mask', mask] satisfies [string, unknown]]),
   ]
   const bytes = Buffer.from(JSON.stringify(Object.fromEntries(fields)))
-  return {
-    contentType: 'application/json',
-    sizeBytes: bytes.length,
-    chunks: async function* () {
-      yield bytes
-    },
-  }
+  return { contentType: 'application/json', sizeBytes: bytes.length, content: bytes }
 }
 
 function notAUrl(): never {
@@ -83,7 +77,7 @@ function encodeMultipart(order: SubmitOrder): EncodedBody {
   return {
     contentType: `multipart/form-data; boundary=${boundary}`,
     sizeBytes: parts.reduce((sum, part) => sum + partSize(part), tail.length),
-    chunks: async function* () {
+    content: async function* () {
       for (const part of parts) {
         yield part.head
         if ('bytes' in part.body) yield part.body.bytes

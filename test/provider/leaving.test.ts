@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { createServer } from 'node:tls'
+import { Dispatcher } from 'undici'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { watchLeaving } from '../../src/provider/leaving.ts'
 import { testCertificate, testKey } from '../net/certificate.ts'
 import { connect, httpServer, json, order, submit, tcpServer } from './setting.ts'
 
@@ -71,6 +73,20 @@ test('a reset in the middle of the upload is unconfirmed, and the upload is neve
   })
   expect(await attempt.outcome).toMatchObject(unconfirmed)
   expect(sent).toBe(false)
+})
+
+test('a request that has left does not leave again, were it to be tried on another connection', () => {
+  class TriesTwice extends Dispatcher {
+    override dispatch(_options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+      for (let count = 0; count < 2; count += 1) handler.onRequestStart?.({} as Dispatcher.DispatchController, {}) // unused below
+      return true
+    }
+  }
+  const { dispatcher, left } = watchLeaving(new TriesTwice())
+  let starts = 0
+  const handler = { onRequestStart: () => void (starts += 1) }
+  expect(() => dispatcher.dispatch({ path: '/', method: 'POST' }, handler)).toThrow('left before')
+  expect([starts, left()]).toEqual([1, true])
 })
 
 test('what is no HTTP for an answer is unconfirmed', async () => {
