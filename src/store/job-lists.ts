@@ -1,7 +1,6 @@
 import type Database from 'better-sqlite3'
 import type { JobRecord } from '../domain/records.ts'
 import type { JobFilter } from '../domain/store.ts'
-import type { JobRow } from './rows.ts'
 
 /** Counting goes on no further: it holds up every request. */
 const mostCounted = 10_000
@@ -51,9 +50,8 @@ export function keysSql(filter: JobFilter): string {
  * The list of jobs, newest first. Each owner's is read off an index in its order; everybody's is put together from theirs, so that
  * a rare status or model is not looked for among all jobs.
  */
-export function makeJobLists(database: Database.Database, assemble: (row: JobRow) => JobRecord) {
+export function makeJobLists(database: Database.Database, readJob: (id: string) => JobRecord | null) {
   const owners = database.prepare<[], { owner: string }>(ownersSql)
-  const byId = database.prepare<{ id: string }, JobRow>('select * from jobs where id = @id')
   const statements = new Map<string, Database.Statement<[object]>>()
   /** At most sixty-four texts of each kind, each made of constants. */
   function prepared<Row>(sql: string): Database.Statement<[object], Row> {
@@ -81,8 +79,8 @@ export function makeJobLists(database: Database.Database, assemble: (row: JobRow
   // One look at one state of the database.
   const readAll = database.transaction((filter: JobFilter): JobRecord[] =>
     newest(filter)
-      .flatMap(({ id }) => byId.all({ id }))
-      .map(assemble),
+      .map(({ id }) => readJob(id))
+      .filter(job => job !== null),
   )
   return {
     jobs: async (filter: JobFilter): Promise<JobRecord[]> => readAll(filter),

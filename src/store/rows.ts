@@ -1,4 +1,4 @@
-import type { FileFacts, ImageRecord, InputRecord, JobRecord, TaskRecord } from '../domain/records.ts'
+import type { InputRecord, JobRecord, TaskRecord } from '../domain/records.ts'
 
 /*
  * Rows as SQLite gives them, and records as the steps know them. The casts are at this one border: the columns' types are
@@ -37,7 +37,7 @@ export type TaskRow = Pick<TaskRecord, 'id' | 'position' | 'status' | 'charge' |
   expires_at: number
 }
 
-type FileColumns = {
+export type FileColumns = {
   file: string | null
   content_type: string | null
   size_bytes: number | null
@@ -59,6 +59,12 @@ export type ImageRow = FileColumns & {
 
 export type InputRow = FileColumns & Pick<InputRecord, 'position' | 'role' | 'url'>
 
+/** Why a task has no picture, as it is stored. */
+export function parsedError(text: string | null): TaskRecord['error'] {
+  // Written by this program as JSON of a ProviderError, and by nobody else.
+  return text === null ? null : (JSON.parse(text) as TaskRecord['error'])
+}
+
 export function taskFromRow(row: TaskRow): TaskRecord {
   return {
     id: row.id,
@@ -74,67 +80,10 @@ export function taskFromRow(row: TaskRow): TaskRecord {
     source: row.source,
     submittedAt: row.submitted_at,
     completedAt: row.completed_at,
-    // Written by this program as JSON of a ProviderError, and by nobody else.
-    error: row.error === null ? null : (JSON.parse(row.error) as TaskRecord['error']),
+    error: parsedError(row.error),
     lateResultAt: row.late_result_at,
     polls: row.polls,
     expiresAt: row.expires_at,
-  }
-}
-
-function factsFromRow(row: FileColumns): FileFacts {
-  return {
-    file: row.file,
-    contentType: row.content_type,
-    sizeBytes: row.size_bytes,
-    sha256: row.sha256,
-    width: row.width,
-    height: row.height,
-  }
-}
-
-export function imageFromRow(row: ImageRow): ImageRecord {
-  return {
-    ...factsFromRow(row),
-    position: row.position,
-    taskId: row.task_id,
-    late: row.late === 1,
-    providerUrl: row.provider_url,
-    copyAt: row.copy_at,
-    revisedPrompt: row.revised_prompt,
-    created: row.created,
-    arrivedAt: row.arrived_at,
-  }
-}
-
-export function inputFromRow(row: InputRow): InputRecord {
-  return { ...factsFromRow(row), position: row.position, role: row.role, url: row.url }
-}
-
-export function jobFromRows(row: JobRow, tasks: TaskRow[], images: ImageRow[], inputs: InputRow[]): JobRecord {
-  return {
-    id: row.id,
-    owner: row.owner,
-    status: row.status,
-    model: row.model,
-    prompt: row.prompt,
-    // These four were written by this program as JSON of these very types; the schema checks that they are JSON.
-    params: JSON.parse(row.params) as JobRecord['params'],
-    metadata: JSON.parse(row.metadata) as JobRecord['metadata'],
-    warnings: JSON.parse(row.warnings) as JobRecord['warnings'],
-    webhookEvents: JSON.parse(row.webhook_events) as JobRecord['webhookEvents'],
-    n: row.n,
-    webhookUrl: row.webhook_url,
-    fingerprint: row.fingerprint,
-    clientCallback: row.callback_url === null ? null : { url: row.callback_url, base64: row.callback_base64 === 1 },
-    retryOf: row.retry_of,
-    createdAt: row.created_at,
-    submittedAt: row.submitted_at,
-    completedAt: row.completed_at,
-    expiresAt: row.expires_at,
-    tasks: tasks.map(taskFromRow),
-    images: images.map(imageFromRow),
-    inputs: inputs.map(inputFromRow),
   }
 }
 

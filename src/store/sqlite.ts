@@ -2,19 +2,12 @@ import type Database from 'better-sqlite3'
 import type { CallbackRecord, DueCopy, DuePoll, IdempotencyRecord, JobRecord, TaskRef } from '../domain/records.ts'
 import { makeJobLists } from './job-lists.ts'
 import { deliveryReads, eventReads } from './outbox.ts'
-import { type ImageRow, type InputRow, type JobRow, jobFromRows, type TaskRow, unfinishedTasks } from './rows.ts'
+import { jobReader } from './read-job.ts'
+import { unfinishedTasks } from './rows.ts'
 
 /** What is asked of the store, on a connection that cannot write. */
 export function makeReads(database: Database.Database) {
-  const jobById = database.prepare<{ id: string }, JobRow>('select * from jobs where id = @id')
-  // With the bare parameter, SQLite plans these anew at every call, to see whether it still need not sort.
-  const tasksOf = database.prepare<{ id: string }, TaskRow>('select * from tasks where job_id = (select @id) order by position')
-  const imagesOf = database.prepare<{ id: string }, ImageRow>(
-    'select * from images where job_id = (select @id) order by position',
-  )
-  const inputsOf = database.prepare<{ id: string }, InputRow>(
-    'select * from inputs where job_id = (select @id) order by position',
-  )
+  const readJob = jobReader(database)
   const jobIdsByTask = database.prepare<{ taskId: string }, { job_id: string }>(
     'select job_id from tasks where provider_task_id = (select @taskId) order by id desc limit 10',
   )
@@ -31,13 +24,7 @@ export function makeReads(database: Database.Database) {
       where completed_at is not null order by completed_at desc limit @limit * 10)
     where status = 'succeeded' and submitted_at is not null limit @limit`)
   const taskById = database.prepare<{ id: number }, TaskRef>('select id as taskId, job_id as jobId from tasks where id = @id')
-  const assemble = (row: JobRow): JobRecord =>
-    jobFromRows(row, tasksOf.all({ id: row.id }), imagesOf.all({ id: row.id }), inputsOf.all({ id: row.id }))
-  // One look at one state of the database: a job and its tasks are of the same moment, and its locks are taken once.
-  const readJob = database.transaction((id: string): JobRecord | null => {
-    const row = jobById.get({ id })
-    return row === undefined ? null : assemble(row)
-  })
+  // All at one state of the database.
   const readJobs = database.transaction((rows: { job_id: string }[]): JobRecord[] =>
     rows.map(({ job_id: id }) => readJob(id)).filter(job => job !== null),
   )
@@ -58,7 +45,7 @@ export function makeReads(database: Database.Database) {
     async recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]> {
       return durations.all({ limit })
     },
-    ...makeJobLists(database, assemble),
+    ...makeJobLists(database, readJob),
     async taskRef(id: number): Promise<TaskRef | null> {
       return taskById.get({ id }) ?? null
     },
