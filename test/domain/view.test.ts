@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ImageRecord, JobRecord, TaskRecord } from '../../src/domain/records.ts'
 import { jobError, jobView, type Links, timestamp } from '../../src/domain/view.ts'
@@ -297,4 +298,18 @@ test('times are RFC 3339 in UTC', () => {
   expect(timestamp(0)).toBe('1970-01-01T00:00:00.000Z')
   expect(timestamp(1_777_048_863_007)).toBe('2026-04-24T16:41:03.007Z')
   expect(timestamp(null)).toBeNull()
+})
+
+test('a time is written as a Date writes it, whatever was written before', () => {
+  const time = fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 })
+  const ofADay = fc.integer({ min: 0, max: 86_399_999 }).map(ms => Date.UTC(2026, 10, 22) + ms)
+  const atMidnight = fc
+    .integer({ min: -40_000, max: 40_000 })
+    .chain(day => fc.constantFrom(-1, 0, 1).map(ms => day * 86_400_000 + ms))
+  fc.assert(
+    fc.property(fc.oneof(time, ofADay, atMidnight), at => timestamp(at) === new Date(at).toISOString()),
+    { numRuns: 2_000 },
+  )
+  timestamp(0)
+  expect(() => timestamp(8_640_000_000_000_001)).toThrow(RangeError)
 })
