@@ -22,7 +22,7 @@ RUN chmod -R a+rX . && install -d -o node compiled
 # kept. So each start takes half the time, and the service a fifth less memory.
 USER node
 ENV NODE_COMPILE_CACHE=/app/compiled
-RUN { PORT=0 DATA_DIR=/tmp/data node --max-semi-space-size=4 src/main.ts > /tmp/log 2>&1 & } \
+RUN { PORT=0 DATA_DIR=/tmp/data node --max-semi-space-size=4 --initial-old-space-size=64 src/main.ts > /tmp/log 2>&1 & } \
  && { for i in $(seq 300); do grep -q service.ready /tmp/log && break; sleep 0.1; done; kill $!; } \
  && { wait $! || { cat /tmp/log; exit 1; }; }
 
@@ -43,4 +43,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["nod
   "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then(answer => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Node itself is process 1 and takes the SIGTERM: no shell, no npm in between. A small young generation is collected more often,
 # so that large results leave half the memory behind, at the same speed.
-CMD ["node", "--max-semi-space-size=4", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=4", "--initial-old-space-size=64", "src/main.ts"]
