@@ -7,7 +7,6 @@ import type { Stocked } from './growth-store.ts'
 /** These may be slow. */
 const few = 3
 const sampled = 200
-const minuteMs = 60_000
 const firstPage: JobFilter = { owner, status: null, model: null, before: null, limit: 21 }
 
 /** How long one of several calls took on average, one after the other, in µs. */
@@ -49,8 +48,8 @@ export function readProbes({ reads }: GrowthPlan): Probe[] {
     list('a page of a rare model, for the administrator', few, { owner: null, model: rare.model }),
     list('a page of a rare status, for the administrator', few, { owner: null, status: rare.status }),
     probe('the count for retrieve_batch of all', few, store => store.countJobs({ ...firstPage, limit: 12 })),
-    probe('retrieve_batch of a minute long ago', 1, async (store, { oldestCreatedAt: at }) => {
-      const filter = { ...firstPage, limit: 12, createdFrom: at, createdTo: at + minuteMs }
+    probe('retrieve_batch of the twelve oldest, by their time', few, async (store, { oldest }) => {
+      const filter = { ...firstPage, limit: 12, createdFrom: oldest.fromAt, createdTo: oldest.toAt }
       await wantSome(store.jobs(filter))
       if ((await store.countJobs(filter)) === 0) throw new Error('jobs that are stored were not counted')
     }),

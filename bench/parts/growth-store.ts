@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { idMaker } from '../../src/domain/ids.ts'
 import { openStore } from '../../src/store/store.ts'
 import type { Later } from '../cleanup.ts'
-import { jobsSpread, oldestCreatedAt, pageIds, providerTaskIdsOf } from '../rows/look.ts'
+import { jobsSpread, pageIds, providerTaskIdsOf, spanOfOldest } from '../rows/look.ts'
 
 type Store = Awaited<ReturnType<typeof openStore>>
 
@@ -15,7 +15,8 @@ export type Stocked = {
   providerTaskIds: readonly string[]
   /** What the thousandth page begins after; of fewer jobs, the last that is full. */
   deepBefore: string
-  oldestCreatedAt: number
+  /** When its oldest jobs were created, as many in every database. */
+  oldest: { fromAt: number; toAt: number }
   newId: (prefix: string) => string
 }
 
@@ -28,7 +29,7 @@ export async function openStocked(later: Later, path: string, counts: { reads: n
   const jobIds = jobsSpread(path, counts.reads, 0)
   const [wanted] = pageIds(path, 1, pageSize * (deepPage - 1) - 1)
   const deepBefore = wanted ?? jobIds[Math.ceil(jobIds.length / 10)] ?? ''
-  const known = { jobIds, deepBefore, providerTaskIds: providerTaskIdsOf(path, jobIds), oldestCreatedAt: oldestCreatedAt(path) }
+  const known = { jobIds, deepBefore, providerTaskIds: providerTaskIdsOf(path, jobIds), oldest: spanOfOldest(path, 12) }
   const store = await openStore({
     path,
     migrations,

@@ -45,7 +45,15 @@ export function providerTaskIdsOf(path: string, jobIds: readonly string[]): stri
   })
 }
 
-/** When the oldest job was created, in ms since 1970. */
-export function oldestCreatedAt(path: string): number {
-  return reading(path, database => Number(database.prepare('select min(created_at) from jobs').pluck().get()))
+/** From when to when, in ms since 1970, the oldest jobs of the bench's key were created: so many of them. */
+export function spanOfOldest(path: string, count: number): { fromAt: number; toAt: number } {
+  return reading(path, database => {
+    const times = database
+      .prepare<[string, number], number>('select created_at from jobs where owner = ? order by created_at limit ?')
+      .pluck()
+      .all(owner, count)
+    const [fromAt, toAt] = [times.at(0), times.at(-1)]
+    if (fromAt === undefined || toAt === undefined) throw new Error('there are no jobs')
+    return { fromAt, toAt }
+  })
 }

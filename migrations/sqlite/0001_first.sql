@@ -172,6 +172,8 @@ create table events (
 ) strict;
 
 create index events_by_job on events (job_id, id);
+-- For a reader of one key that was away for long: without it, its events are looked for among everybody's.
+create index events_by_owner on events (owner, id);
 
 -- The outbox: what we are to POST, written together with what it tells of.
 create table deliveries (

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
 import type { DeliveryAttempt, DeliveryRecord, EventRecord } from '../domain/records.ts'
 
@@ -27,43 +26,25 @@ export function deliveryReads(database: Database.Database) {
   }
 }
 
-/**
- * One owner's events are looked for among everybody's, in pieces between which requests get their turn: an index would have to be
- * written for each event, and is asked for only by a reader that was away for long.
- */
-const eventsAtOnce = 10_000
+const columns = 'id, job_id as jobId, owner, type, at'
+/** Read off its index, however many events others have. */
+export const ownerEventsSql = `select ${columns} from events where owner = @owner and id > @after order by id limit @limit`
 
 /** What happened. */
 export function eventReads(database: Database.Database) {
-  const columns = 'id, job_id as jobId, owner, type, at'
   type After = { after: number; limit: number }
   const ofJob = database.prepare<After & { jobId: string }, EventRecord>(
     `select ${columns} from events where job_id = @jobId and id > @after order by id limit @limit`,
   )
-  const ofOwner = database.prepare<After & { owner: string; upTo: number }, EventRecord>(
-    `select ${columns} from events where owner = @owner and id > @after and id <= @upTo order by id limit @limit`,
-  )
+  const ofOwner = database.prepare<After & { owner: string }, EventRecord>(ownerEventsSql)
   const all = database.prepare<After, EventRecord>(`select ${columns} from events where id > @after order by id limit @limit`)
-  // Of rows, not of ids: these jump where a backup was restored.
-  const endOfPiece = database.prepare<After, { id: number | null }>(
-    'select max(id) as id from (select id from events where id > @after order by id limit @limit)',
-  )
   const last = database.prepare<[], { id: number | null }>('select max(id) as id from events')
   return {
     async eventsOf(jobId: string, after: number, limit: number): Promise<EventRecord[]> {
       return ofJob.all({ jobId, after, limit })
     },
     async eventsAfter(owner: string | null, after: number, limit: number): Promise<EventRecord[]> {
-      if (owner === null) return all.all({ after, limit })
-      const found: EventRecord[] = []
-      for (let from = after; found.length < limit; ) {
-        const upTo = endOfPiece.get({ after: from, limit: eventsAtOnce })?.id ?? null
-        if (upTo === null) break
-        found.push(...ofOwner.all({ owner, after: from, upTo, limit: limit - found.length }))
-        from = upTo
-        await setImmediate()
-      }
-      return found
+      return owner === null ? all.all({ after, limit }) : ofOwner.all({ owner, after, limit })
     },
     async lastEventId(): Promise<number> {
       return last.get()?.id ?? 0
