@@ -40,7 +40,7 @@ export const quiet: Part<QuietPlan> = async (plan, { folder, later, generator })
   await withDatabase(databasePath, database => addEndedJobs(database, plan.jobsRead * 2, Date.now() - hourMs, hourMs / 2))
   const paths = jobsSpread(databasePath, plan.jobsRead, 0).map(id => `/jobs/${id}`)
   const perRound = plan.atOnce * plan.each
-  const tasks = await addWaiting(databasePath, plan.rounds * 2 * perRound)
+  const tasks = await addWaiting(databasePath, (plan.rounds * 2 + 1) * perRound)
   const darkroom = await startDarkroom(later, dataDir)
   const pourer = await startGenerator(later)
   const body = bigBody(plan.bodyMb)
@@ -62,7 +62,9 @@ export const quiet: Part<QuietPlan> = async (plan, { folder, later, generator })
     return run
   }
   const half = plan.rounds * perRound
+  // Warms up both sides, as in the other parts.
   await readDuring(paced, () => sleep(plan.quietMs))
+  await readWhilePouring(paced, half * 2)
   const runs = await inTurns(plan.rounds, {
     quiet: () => readDuring(paced, () => sleep(plan.quietMs)),
     pouring: round => readWhilePouring(paced, round * perRound),
@@ -77,6 +79,7 @@ export const quiet: Part<QuietPlan> = async (plan, { folder, later, generator })
     ],
     notes: [
       `while it pours: ${plan.atOnce} callbacks of ${plan.bodyMb} MB at once, ${plan.each} times; ${plan.jobsRead} jobs are read in turn, each answer is compared`,
+      'one round of each before the first warms up',
       'a read that was due before a connection was free counts from when it was due',
       `all ${tasks.length.toLocaleString('en')} pictures were read back and are what was sent (sha256)`,
     ],
