@@ -1,59 +1,27 @@
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ServiceError } from '../../src/domain/errors.ts'
 import type { ClaimedTask, JobRecord } from '../../src/domain/records.ts'
 import type { JobStore, NewJob } from '../../src/domain/store.ts'
-import { openDisk } from '../../src/files/disk.ts'
-import { makeMeter } from '../../src/metrics/meter.ts'
-import { connectProvider } from '../../src/provider/client.ts'
 import { makeAttempt } from '../../src/steps/attempt.ts'
-import { openStore } from '../../src/store/store.ts'
-import { type TestClock, testClock } from '../support/clock.ts'
-import { testFolder } from '../support/folder.ts'
-import { migrationsFolder, newJob, request } from '../support/jobs.ts'
-import { testLog } from '../support/service.ts'
+import type { TestClock } from '../support/clock.ts'
+import { newJob, request } from '../support/jobs.ts'
 import { accept, type FakeProvider, fakeProvider, json, until } from './setting.ts'
+import { openSubmitting } from './submitting.ts'
 
 /** One claimed task, and what submits it; `change` puts faults between it and its store. */
 async function claimed(
   provider: FakeProvider,
   options: { job?: Partial<NewJob>; change?: (store: JobStore) => Partial<JobStore> } = {},
 ) {
-  const folder = await testFolder()
-  const store = await openStore({ path: join(folder, 'darkroom.db'), migrations: migrationsFolder, onFatal: () => {} })
-  onTestFinished(() => store.close())
-  const blobs = await openDisk(join(folder, 'jobs'))
-  const clock = testClock()
-  const log = testLog()
-  const client = connectProvider({
-    baseUrl: provider.url,
-    editsPath: '/edits',
-    tasksPath: '/tasks',
-    apiKey: 'a-key',
-    blobs,
-    clock,
-    maxAnswerBytes: 2 ** 20,
-  })
-  onTestFinished(() => client.close())
+  const submitting = await openSubmitting(provider.url)
+  const { store, blobs, clock, log } = submitting
   const now = clock.now()
   const job = newJob({ now, expiresAt: now + 1_800_000, ...options.job })
   await store.createJob(job)
   const [task] = await store.claimTasks({ by: 'us', until: now + 60_000, now, maxInFlight: 1, unconfirmedCountsMs: 0 })
   const stop = new AbortController()
   const attempt = makeAttempt(
-    {
-      store: { ...store, ...options.change?.(store) },
-      blobs,
-      provider: client,
-      clock,
-      log,
-      meter: makeMeter().meter,
-      chance: () => 0.5,
-      submitTimeoutMs: 30_000,
-      firstPollAt: at => at + 120_000,
-      callbackUrl: taskId => `https://us.example.com/callbacks/${taskId}`,
-      onResult: () => {},
-    },
+    { ...submitting, store: { ...store, ...options.change?.(store) }, firstPollAt: at => at + 120_000 },
     () => {},
     stop.signal,
   )

@@ -1,17 +1,10 @@
-import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { ServiceError } from '../../src/domain/errors.ts'
 import type { JobStore } from '../../src/domain/store.ts'
-import { openDisk } from '../../src/files/disk.ts'
-import { makeMeter } from '../../src/metrics/meter.ts'
-import { connectProvider } from '../../src/provider/client.ts'
 import { startSubmit } from '../../src/steps/submit.ts'
-import { openStore } from '../../src/store/store.ts'
-import { testClock } from '../support/clock.ts'
-import { testFolder } from '../support/folder.ts'
-import { migrationsFolder, newJob } from '../support/jobs.ts'
-import { testLog } from '../support/service.ts'
+import { newJob } from '../support/jobs.ts'
 import { accept, failure, fakeProvider, json, until } from './setting.ts'
+import { openSubmitting } from './submitting.ts'
 
 type Claim = JobStore['claimTasks']
 
@@ -21,44 +14,17 @@ type Claim = JobStore['claimTasks']
  * @param answer what the provider does with each submit.
  */
 async function running(change: (claim: Claim) => Claim = claim => claim, answer: Parameters<typeof fakeProvider>[0] = accept) {
-  const folder = await testFolder()
   const history: (number | 'submit')[] = []
   const provider = await fakeProvider((sent, index) => {
     history.push('submit')
     answer(sent, index)
   })
-  const store = await openStore({
-    path: join(folder, 'darkroom.db'),
-    migrations: migrationsFolder,
-    onFatal: () => {},
-    onCommit: commands => history.push(commands),
-  })
-  onTestFinished(() => store.close())
-  const blobs = await openDisk(join(folder, 'jobs'))
-  const clock = testClock()
-  const log = testLog()
-  const client = connectProvider({
-    baseUrl: provider.url,
-    editsPath: '/edits',
-    tasksPath: '/tasks',
-    apiKey: 'a-key',
-    blobs,
-    clock,
-    maxAnswerBytes: 2 ** 20,
-  })
-  onTestFinished(() => client.close())
+  const submitting = await openSubmitting(provider.url, commands => history.push(commands))
+  const { store, clock, log } = submitting
   const step = startSubmit({
+    ...submitting,
     store: { ...store, claimTasks: change(a => store.claimTasks(a)) },
-    blobs,
-    provider: client,
-    clock,
-    log,
-    meter: makeMeter().meter,
-    chance: () => 0.5,
-    submitTimeoutMs: 30_000,
     firstPollAt: () => null,
-    callbackUrl: taskId => `https://us.example.com/callbacks/${taskId}`,
-    onResult: () => {},
     maxInFlight: 10,
   })
   const close = () => step.close(AbortSignal.abort())
