@@ -84,6 +84,17 @@ export type StoreFigures = {
   writesWaiting: number
 }
 
+/** Who claims, and until when that holds; how many tasks may run at the provider. */
+export type Claim = {
+  by: string
+  until: number
+  now: number
+  maxInFlight: number
+  unconfirmedCountsMs: number
+  /** No more than this at once, where it is given. */
+  limit?: number
+}
+
 /**
  * Where jobs live. Every method is one whole transaction; a write resolves when it is durable. Times are milliseconds since 1970.
  *
@@ -130,15 +141,7 @@ export interface JobStore {
    * Takes the tasks whose turn it is, as many as there is room for at the provider. An unconfirmed task takes room for
    * `unconfirmedCountsMs`. What is claimed is durable before a byte of it leaves.
    */
-  claimTasks(a: {
-    by: string
-    until: number
-    now: number
-    maxInFlight: number
-    unconfirmedCountsMs: number
-    /** No more than this at once, where it is given. */
-    limit?: number
-  }): Promise<ClaimedTask[]>
+  claimTasks(a: Claim): Promise<ClaimedTask[]>
   /** The provider took it. */
   taskSubmitted(a: {
     taskId: number

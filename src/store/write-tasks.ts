@@ -3,7 +3,7 @@ import { isFinal, type Source, type TaskStatus } from '../domain/job.ts'
 import type { Arrival } from '../domain/ports.ts'
 import type { ClaimedTask } from '../domain/records.ts'
 import type { ProviderError, Result } from '../domain/result.ts'
-import type { Applied, Receipt } from '../domain/store.ts'
+import type { Applied, Claim, Receipt } from '../domain/store.ts'
 import type { Changed } from './commands.ts'
 import { type Moved, taskMover } from './move.ts'
 import { unfinishedTasks } from './rows.ts'
@@ -152,14 +152,7 @@ function claiming(database: Database.Database, move: TaskMove) {
     insert into turns (owner, last_turn) values (@owner, (select coalesce(max(last_turn), 0) + 1 from turns))
     on conflict (owner) do update set last_turn = excluded.last_turn`)
   return {
-    claimTasks(a: {
-      by: string
-      until: number
-      now: number
-      maxInFlight: number
-      unconfirmedCountsMs: number
-      limit?: number
-    }): ClaimedTask[] {
+    claimTasks(a: Claim): ClaimedTask[] {
       const places = a.maxInFlight - (running.get({ since: a.now - a.unconfirmedCountsMs })?.count ?? 0)
       let room = Math.min(places, a.limit ?? places)
       const claimed: ClaimedTask[] = []
