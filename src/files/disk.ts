@@ -18,7 +18,7 @@ export interface Disk extends Blobs {
   link(fromJobId: string, name: string, toJobId: string): Promise<void>
 }
 
-/** About half a millisecond's work: what is decoded, hashed and copied of pictures before everything else has its turn. */
+/** About half a millisecond's work: what is hashed and copied of pictures before everything else has its turn. */
 const bytesPerTurn = 128 * 1024
 
 /** Opens the folder that holds the jobs' folders; makes it where it is missing. Nothing is to be closed. */

@@ -8,7 +8,7 @@ import type { JobStore } from '../domain/store.ts'
 import { type JobView, jobView, type Links } from '../domain/view.ts'
 import { LiftError, liftJson } from '../files/lift.ts'
 import { callerOf, maySee } from './access.ts'
-import { bodyOf } from './bodies.ts'
+import { passingBodyOf } from './bodies.ts'
 import { recordsPerPage } from './bounds.ts'
 import { findTasks, listModels } from './schema/operations/openai.ts'
 
@@ -24,7 +24,7 @@ async function readQuery(request: FastifyRequest): Promise<Query> {
     const noFiles = (): never => {
       throw new Error('nothing is lifted here')
     }
-    const { value } = await liftJson(bodyOf(request), { ...limits, select: () => null, create: noFiles, remove: noFiles })
+    const { value } = await liftJson(passingBodyOf(request), { ...limits, select: () => null, create: noFiles, remove: noFiles })
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
   } catch (error) {
     if (!(error instanceof LiftError)) throw error
