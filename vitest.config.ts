@@ -1,4 +1,9 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+
+// Each test that opens a store starts a writer thread, which would strip and compile the same TypeScript anew: 250 to 570 ms each
+// time, 84 to 221 with what Node keeps of it. Set here, so that workers and the processes that tests start inherit it.
+process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('node_modules/.cache/compiled', import.meta.url))
 
 export default defineConfig({
   test: {
