@@ -10,8 +10,8 @@ const lingerMs = 2_000
 export type Connections = {
   /** Closes a connection that cannot go on, with an answer where one may still be given. */
   refuse(socket: Socket, status: 400 | 408 | 431, requestId: string): void
-  /** Closes it after a while, if that still needs to be. */
-  closeSoon(socket: Socket, isNeeded?: () => boolean): void
+  /** Ends our side of a connection, and closes it soon after: what still comes would make a reset of a close. */
+  end(socket: Socket): void
 }
 
 /** Knows what each connection is at, so that nothing is written into the midst of an answer. */
@@ -24,15 +24,16 @@ export function followConnections(server: Server, clock: Clock): Connections {
     if (exchange !== undefined) Object.assign(exchange, { request, response })
   })
 
-  function closeSoon(socket: Socket, isNeeded = (): boolean => true): void {
+  function end(socket: Socket, text = ''): void {
+    socket.end(text)
     const callOff = clock.after(lingerMs, () => {
       socket.off('close', callOff)
-      if (isNeeded()) socket.destroy()
+      socket.destroy()
     })
     socket.once('close', callOff)
   }
   return {
-    closeSoon,
+    end: socket => end(socket),
     refuse(socket, status, requestId) {
       // Told already: what still comes is read and forgotten.
       if (socket.writableEnded || socket.destroyed) return
@@ -41,10 +42,9 @@ export function followConnections(server: Server, clock: Clock): Connections {
       // The request came whole, and what is wrong follows it: it gets its own answer.
       if (isAnswering && request?.complete === true) response.once('close', () => socket.destroy())
       else if (isAnswering && response.headersSent) socket.destroy()
-      else {
-        socket.end(badRequestText(requestId, status))
-        closeSoon(socket)
-      }
+      // It has its answer; only the rest of its body was still to come.
+      else if (response?.writableFinished === true && request?.complete === false) end(socket)
+      else end(socket, badRequestText(requestId, status))
     },
   }
 }

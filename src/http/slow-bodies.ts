@@ -2,16 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../domain/ports.ts'
 import type { Connections } from './connections.ts'
+import { hasBody } from './early-answers.ts'
 
 const windowMs = 10_000
 const leastBytesPerWindow = 10 * 1_024
 const lookEveryMs = 1_000
 
 type Watched = { sinceAt: number; bytes: number }
-
-function hasBody(request: IncomingMessage): boolean {
-  return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
-}
 
 /**
  * Cuts off bodies that come slower than 1 kB/s for 10 s, on every route. A fixed time would not do: 30 MB on a slow line need
@@ -50,9 +47,9 @@ export function cutSlowBodies(
     const forget = (): void => void watched.delete(request)
     request.once('end', forget)
     request.once('close', forget)
+    // The rest of a body whose answer came early is still read, and keeps to the same rate.
     response.once('finish', () => {
-      forget()
-      if (!request.complete) connections.closeSoon(request.socket, () => !request.complete)
+      if (request.complete) forget()
     })
   })
   app.addHook('onReady', async () => look())
