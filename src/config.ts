@@ -212,7 +212,7 @@ export function readConfig(environment: Environment, readFile = (path: string) =
     adminKey: read.key('ADMIN_KEY'),
     allowAnonymous: flag('ALLOW_ANONYMOUS'),
     maxInFlight: integer('MAX_IN_FLIGHT', 50, 1, 100_000),
-    jobTimeoutS: integer('JOB_TIMEOUT_S', 1_800, 1, 604_800),
+    jobTimeoutS: integer('JOB_TIMEOUT_S', 2_400, 1, 604_800),
     submitTimeoutMs: integer('SUBMIT_TIMEOUT_MS', 30_000, 1, 3_600_000),
     pollAfterS: integer('POLL_AFTER_S', 120, 0, 604_800),
     pollEveryS: integer('POLL_EVERY_S', 30, 1, 86_400),

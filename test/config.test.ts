@@ -23,7 +23,7 @@ describe('with nothing set', () => {
       adminKey: null,
       allowAnonymous: false,
       maxInFlight: 50,
-      jobTimeoutS: 1_800,
+      jobTimeoutS: 2_400,
       submitTimeoutMs: 30_000,
       pollAfterS: 120,
       pollEveryS: 30,

@@ -23,6 +23,8 @@ export type JobRecord = {
   submittedAt: number | null
   completedAt: number | null
   expiresAt: number
+  /** While queued: how many tasks leave before its first, as the turns stand when it is read; else null. */
+  queuePosition: number | null
   tasks: readonly TaskRecord[]
   images: readonly ImageRecord[]
   inputs: readonly InputRecord[]

@@ -151,6 +151,7 @@ export function jobView(job: JobRecord, links: Links) {
     warnings: job.warnings,
     cost: costView(job),
     tasks: job.tasks.map(taskView),
+    queue_position: job.queuePosition,
     result: resultView(
       job.id,
       job.images.filter(image => !image.late),

@@ -40,6 +40,8 @@ const adminOwner = '@admin'
 const readsPerSubmit = 10
 /** They change nothing. */
 const readingMethods: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
+/** OpenAI's SDKs take more for none, and come again at once. */
+const longestRetryAfterS = 60
 /** The plugin forgets the least recently seen beyond this many. */
 const bucketsKept = 50_000
 
@@ -99,10 +101,9 @@ export async function addAccess(app: FastifyInstance, options: AccessOptions): P
 
   async function count(kind: keyof typeof limits, request: FastifyRequest): Promise<void> {
     const state = await limits[kind](request)
-    if (!state.isAllowed && state.isExceeded)
-      throw new ServiceError('rate_limited', `too many requests: ask again in ${state.ttlInSeconds} s`, {
-        retryAfterS: state.ttlInSeconds,
-      })
+    if (state.isAllowed || !state.isExceeded) return
+    const retryAfterS = Math.min(longestRetryAfterS, state.ttlInSeconds)
+    throw new ServiceError('rate_limited', `too many requests: ask again in ${retryAfterS} s`, { retryAfterS })
   }
   async function requireKey(request: FastifyRequest, read = readKey): Promise<void> {
     const caller = read(request)

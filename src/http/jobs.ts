@@ -59,7 +59,13 @@ function isStatus(text: string): text is JobStatus {
   return jobStatuses.some(status => status === text)
 }
 
+const pageParameters: readonly string[] = ['status', 'model', 'limit', 'cursor']
+
 function readPage(query: Query) {
+  // A filter that is misspelt would show jobs that nobody asked for.
+  const unknown = Object.keys(query).find(name => !pageParameters.includes(name))
+  if (unknown !== undefined)
+    throw invalid(unknown.slice(0, 100), `there is no such parameter; there are ${pageParameters.join(', ')}`)
   const status = single(query, 'status')
   if (status !== null && !isStatus(status)) throw invalid('status', `status must be one of ${jobStatuses.join(', ')}`)
   const size = single(query, 'limit') ?? String(jobsPerPage.usual)

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import type { FileFacts, ImageRecord, InputRecord, JobRecord, TaskRecord } from '../domain/records.ts'
+import { queuePositionReader } from './queue-position.ts'
 import { type FileColumns, type ImageRow, type InputRow, type JobRow, parsedError, type TaskRow } from './rows.ts'
 
 /*
@@ -114,6 +115,7 @@ function jobOf(line: JobLine, parts: Pick<JobRecord, 'tasks' | 'images' | 'input
     submittedAt: line[17],
     completedAt: line[18],
     expiresAt: line[19],
+    queuePosition: null,
     ...parts,
   }
 }
@@ -124,6 +126,7 @@ const inOrder = <Part extends { position: number }>(parts: Part[]): Part[] =>
 
 /** Reads one job; null where there is none. */
 export function jobReader(database: Database.Database): (id: string) => JobRecord | null {
+  const queuePosition = queuePositionReader(database)
   // The lines are what the text above says, of columns whose types the STRICT schema holds.
   const lines = database.prepare<{ id: string }>(jobSql).raw() as Database.Statement<[{ id: string }], Line>
   return id => {
@@ -138,6 +141,7 @@ export function jobReader(database: Database.Database): (id: string) => JobRecor
       else inputs.push(inputOf(line))
     }
     if (job === null) return null
-    return jobOf(job, { tasks: inOrder(tasks), images: inOrder(images), inputs: inOrder(inputs) })
+    const read = jobOf(job, { tasks: inOrder(tasks), images: inOrder(images), inputs: inOrder(inputs) })
+    return read.status === 'queued' ? { ...read, queuePosition: queuePosition(read) } : read
   }
 }

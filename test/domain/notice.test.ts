@@ -45,6 +45,7 @@ function job(pictures: number): JobRecord {
     fingerprint: '',
     clientCallback: null,
     retryOf: null,
+    queuePosition: null,
     createdAt: 1,
     submittedAt: 1,
     completedAt: 1,

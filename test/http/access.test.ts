@@ -208,3 +208,8 @@ test('an address is remembered however many others come after it', async () => {
   for (let index = 0; index < 5_100; index += 1) await ask(`10.1.${index >> 8}.${index & 255}`)
   expect(await ask('203.0.113.1')).toBe(429)
 })
+
+test('however long the window is, a caller is not told to wait for more than a minute', async () => {
+  const service = await startTestService({ API_KEYS: 'ann:key-of-ann', RATE_LIMIT_MAX: '1', RATE_LIMIT_WINDOW_S: '3600' })
+  expect(await callsUntilLimited(() => service.submit({}, bearer('key-of-ann')))).toBe(1)
+})

@@ -116,6 +116,7 @@ test('every column of a job arrives where it belongs, and its parts in their ord
       warnings: ['w'],
       webhookEvents: ['job.failed'],
       clientCallback: { url: 'https://k.example', base64: true },
+      queuePosition: null,
       tasks: [0, 1, 2].map(position =>
         named(taskRow(position), {
           owner: undefined,

@@ -52,6 +52,7 @@ export const submittedJob = {
       error: null,
     },
   ],
+  queue_position: null,
   result: null,
   late_result: null,
   error: null,

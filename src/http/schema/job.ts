@@ -117,6 +117,11 @@ const job = named(
       warnings: list({ type: 'string' }, 'What was dropped of the request, because the model ignores it.'),
       cost,
       tasks: list(ref('Task'), 'One, or `n` where the model makes one picture at a time.'),
+      queue_position: orNull(
+        integer(
+          'While `queued`: how many tasks leave before its first (0: next), as the turns stand now; of each key 10,000 are counted at most.',
+        ),
+      ),
       result: orNull(ref('Result'), 'Null until the first picture is there.'),
       late_result: orNull(
         ref('Result'),
