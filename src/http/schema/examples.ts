@@ -89,6 +89,7 @@ export const finishedJob = {
         content_type: 'image/png',
         width: 1024,
         height: 1536,
+        stored: true,
       },
     ],
   },
