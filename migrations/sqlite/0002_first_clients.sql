@@ -2,6 +2,12 @@
 
 -- Pictures that came as a URL.
 alter table images add column copy_error text; -- why its last copy failed, fit for a client; null: none failed
+alter table images add column copy_host text not null default '?'; -- where provider_url leads: so many at once from each
+update images set copy_host = coalesce(nullif(substr(provider_url, instr(provider_url, '//') + 2,
+    instr(substr(provider_url, instr(provider_url, '//') + 2) || '/', '/') - 1), ''), '?')
+  where copy_at is not null;
+-- The hosts in turn, and of each those apart that were not tried yet.
+create index images_to_copy_by_host on images (copy_host, copy_attempts > 0, copy_at) where copy_at is not null;
 
 -- What the provider reports of a task.
 alter table tasks add column usage text; -- JSON, as its result had it

@@ -8,9 +8,9 @@ export type StoredFile = {
   sizeBytes: number
   /** 64 hex digits. */
   sha256: string
-  /** By the file's own bytes; `application/octet-stream` where they are of no kind that we know. */
+  /** By the file's own bytes: `text/plain` for a text or nothing, `application/octet-stream` for other bytes that we don't know. */
   contentType: string
-  /** Pixels; null where the header of the picture could not be read. */
+  /** Pixels, of the picture as it is shown; null where its header could not be read. */
   width: number | null
   height: number | null
 }

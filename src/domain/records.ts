@@ -59,6 +59,8 @@ export type ImageRecord = FileFacts & {
   providerUrl: string | null
   /** When copying it is due (again); null: it is here, or that was given up. */
   copyAt: number | null
+  /** Why its last copy failed: completes a sentence that begins with its URL, and is fit for a client; null: none failed. */
+  copyError: string | null
   revisedPrompt: string | null
   /** Seconds since 1970, as the provider says. */
   created: number | null
@@ -67,6 +69,12 @@ export type ImageRecord = FileFacts & {
 
 export type InputRecord = FileFacts & { position: number; role: 'image' | 'mask'; url: string | null }
 
+/** What became of a picture's copy. */
+export function copyState({ file, copyAt }: Pick<ImageRecord, 'file' | 'copyAt'>): 'stored' | 'to_come' | 'given_up' {
+  if (file !== null) return 'stored'
+  return copyAt === null ? 'given_up' : 'to_come'
+}
+
 /** A task that its step may now submit; nobody else has it. */
 export type ClaimedTask = { taskId: number; jobId: string; attempts: number }
 
@@ -74,7 +82,17 @@ export type ClaimedTask = { taskId: number; jobId: string; attempts: number }
 export type TaskRef = { taskId: number; jobId: string }
 
 /** One picture to be copied from where the provider keeps it. */
-export type DueCopy = { jobId: string; position: number; providerUrl: string; attempts: number }
+export type DueCopy = {
+  jobId: string
+  position: number
+  providerUrl: string
+  /** Where `providerUrl` leads. */
+  host: string
+  /** How often that was tried, faults of our own not counted. */
+  attempts: number
+  copyAt: number
+  arrivedAt: number
+}
 
 /** One task to be asked for at the provider. */
 export type DuePoll = {

@@ -123,8 +123,13 @@ export interface JobStore {
   nextQueuedAt(): Promise<number | null>
   nextExpiryAt(): Promise<number | null>
   nextPollAt(): Promise<number | null>
-  nextCopyAt(): Promise<number | null>
+  /** When the next picture is due to be copied, of those that are due after a time where it is given. */
+  nextCopyAt(after?: number): Promise<number | null>
   duePolls(now: number, limit: number): Promise<DuePoll[]>
+  /**
+   * Pictures to be copied now: from each host at most `limit` that were not tried yet and as many that were, those due for longest,
+   * so that none that is good waits behind a thousand of a host that is dead.
+   */
   dueCopies(now: number, limit: number): Promise<DueCopy[]>
 
   /** Writes a job with its tasks and its idempotency key, or tells which job has the key already. */
@@ -176,8 +181,8 @@ export interface JobStore {
 
   /** A result's picture is now in the job's folder. False: it was already, or the job is gone; the file is the caller's to remove. */
   imageCopied(a: { jobId: string; position: number; file: StoredFile }): Promise<boolean>
-  /** A copy did not succeed. `copyAt` null: given up. */
-  imageCopyFailed(a: { jobId: string; position: number; copyAt: number | null }): Promise<void>
+  /** A copy did not succeed. `copyAt` null: given up. `reason` null: a fault of our own, which counts as no try. */
+  imageCopyFailed(a: { jobId: string; position: number; copyAt: number | null; reason: string | null }): Promise<void>
   /** A picture that was given by URL is now in the job's folder. False: as above. */
   inputStored(a: { jobId: string; position: number; file: StoredFile }): Promise<boolean>
 

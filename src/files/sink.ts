@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { giveBack } from '../domain/chunks.ts'
+import { contentTypeOf } from '../domain/picture.ts'
 import type { FileSink, StoredFile } from '../domain/ports.ts'
+import { shownSizeOf } from './decoder.ts'
 import { checkName, type Folders, partName, randomSuffix } from './folder.ts'
-import { contentTypeOf, pictureHeadBytes, pixelSizeOf } from './picture.ts'
+import { pictureHeadBytes, shownSizeInHead } from './picture.ts'
 import type { Turns } from './turns.ts'
 
 /** A sink has two: one that fills while the other is being written. */
@@ -170,7 +172,7 @@ export class DiskSink implements FileSink {
       await this.#syncing
       this.#throwFailure()
       await handle.datasync()
-      const file = this.#describe(await this.#head(handle, last))
+      const file = await this.#describe(await this.#head(handle, last))
       await this.#close()
       await rename(this.#pathOf(partName(this.#name)), this.#pathOf(this.#name))
       await this.#folders.makeDurable(this.#jobId)
@@ -191,13 +193,16 @@ export class DiskSink implements FileSink {
     return buffer.subarray(0, bytesRead)
   }
 
-  #describe(head: Buffer): StoredFile {
-    const size = pixelSizeOf(head)
+  /** To be called when all of the file can be read at its temporary name. */
+  async #describe(head: Buffer): Promise<StoredFile> {
+    const contentType = contentTypeOf(head)
+    const isKnown = contentType.startsWith('image/')
+    const size = isKnown ? (shownSizeInHead(head) ?? (await shownSizeOf(this.#pathOf(partName(this.#name))))) : null
     return {
       name: this.#name,
       sizeBytes: this.#handedOverBytes,
       sha256: this.#hash.digest('hex'),
-      contentType: contentTypeOf(head),
+      contentType,
       width: size?.width ?? null,
       height: size?.height ?? null,
     }

@@ -26,7 +26,17 @@ const fileColumns = ['file', 'content_type', 'size_bytes', 'sha256', 'width', 'h
 
 const imageColumns = [
   ...fileColumns,
-  ...(['position', 'task_id', 'late', 'provider_url', 'copy_at', 'revised_prompt', 'created', 'arrived_at'] as const),
+  ...([
+    'position',
+    'task_id',
+    'late',
+    'provider_url',
+    'copy_at',
+    'copy_error',
+    'revised_prompt',
+    'created',
+    'arrived_at',
+  ] as const),
 ] as const satisfies readonly (keyof ImageRow)[]
 
 const inputColumns = [...fileColumns, 'position', 'role', 'url'] as const satisfies readonly (keyof InputRow)[]
@@ -86,9 +96,10 @@ function imageOf(line: ImageLine): ImageRecord {
     late: line[9] === 1,
     providerUrl: line[10],
     copyAt: line[11],
-    revisedPrompt: line[12],
-    created: line[13],
-    arrivedAt: line[14],
+    copyError: line[12],
+    revisedPrompt: line[13],
+    created: line[14],
+    arrivedAt: line[15],
   }
 }
 

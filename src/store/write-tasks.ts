@@ -8,7 +8,7 @@ import type { Changed } from './commands.ts'
 import { type Moved, taskMover } from './move.ts'
 import { unfinishedTasks } from './rows.ts'
 import type { Moves } from './tally.ts'
-import { imageInserter } from './write-images.ts'
+import { imageInserter, warningAdder } from './write-images.ts'
 
 /** How many of a job's callbacks are noted; more are answered alike, but leave no row, so that no sender fills the disk. */
 const maxCallbacksNoted = 100
@@ -16,6 +16,7 @@ const maxCallbacksNoted = 100
 export function taskCommands(database: Database.Database, changed: Changed, tally: Moves) {
   const { move } = taskMover(database, changed, tally)
   const insertImages = imageInserter(database)
+  const addWarnings = warningAdder(database)
   const noteCallback = callbackNoter(database)
   const jobOf = database.prepare<{ id: number }, { job_id: string }>('select job_id from tasks where id = @id')
   const overdue = database.prepare<{ now: number; limit: number }, { id: number }>(`
@@ -74,6 +75,7 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
       const { jobId } = moved.before
       const kept = result.kind === 'succeeded' && outcome !== 'duplicate'
       if (kept) insertImages({ jobId, taskId: a.taskId, late: outcome === 'late', result, now: a.now, copyAt: a.copyAt })
+      if (kept) addWarnings(jobId, result.warnings ?? [])
       if (a.receipt !== null)
         noteCallback({
           jobId,

@@ -25,13 +25,14 @@ export async function openProviderSide(
   { blobs, clock, log, baseUrl }: { blobs: Blobs; clock: Clock; log: Log; baseUrl: () => string },
 ): Promise<ProviderSide> {
   let sandbox: Sandbox | null = null
-  const fetcher = createFetcher({
+  const policy = {
     allowPrivate: config.fetchAllowPrivate,
     // Results may be edited again, the sandbox's and those we keep. Both addresses are known only once they are listened on.
     get allowedOrigins() {
       return sandbox === null ? [baseUrl()] : [sandbox.url, baseUrl()]
     },
-  })
+  }
+  const fetcher = createFetcher(policy, clock)
   if (config.provider === 'sandbox') sandbox = await openSandbox(config, log, fetcher)
   const provider = connectProvider({
     baseUrl: sandbox?.baseUrl ?? config.providerBaseUrl,

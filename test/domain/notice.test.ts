@@ -17,6 +17,7 @@ function image(position: number, late: boolean): ImageRecord {
     taskId: 1,
     providerUrl: `https://example.com/${'p'.repeat(4_070)}`,
     copyAt: null,
+    copyError: null,
     revisedPrompt: '字'.repeat(2_000),
     created: 1,
     arrivedAt: 1,

@@ -287,12 +287,66 @@ export function storeContract(open: () => Promise<JobStore>): void {
     const { jobId, taskId } = await claimed(store)
     await apply(store, taskId)
     const file = { name: 'out-1', sizeBytes: 7, sha256: 'b'.repeat(64), contentType: 'image/png', width: 1, height: 2 }
-    await store.imageCopyFailed({ jobId, position: 0, copyAt: 1_009_000 })
+    await store.imageCopyFailed({ jobId, position: 0, copyAt: 1_009_000, reason: 'answered 404' })
     expect(await store.nextCopyAt()).toBe(1_009_000)
     expect(await store.imageCopied({ jobId, position: 0, file })).toBe(true)
     expect(await store.imageCopied({ jobId, position: 0, file: { ...file, name: 'out-2' } })).toBe(false)
-    expect((await store.job(jobId))?.images).toMatchObject([{ file: 'out-1', sizeBytes: 7, width: 1, height: 2 }])
+    expect((await store.job(jobId))?.images).toMatchObject([
+      { file: 'out-1', sizeBytes: 7, width: 1, height: 2, copyError: null },
+    ])
     expect(await store.nextCopyAt()).toBeNull()
+  })
+
+  test('why a copy failed is kept, and a fault of our own counts as no try', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    await apply(store, taskId)
+    const told: string[] = []
+    store.onChange(id => told.push(id))
+    const failing = { jobId, position: 0 }
+    await store.imageCopyFailed({ ...failing, copyAt: 2_000_000, reason: 'answered 404' })
+    await store.imageCopyFailed({ ...failing, copyAt: 2_000_000, reason: null })
+    expect(await store.dueCopies(2_000_000, 10)).toMatchObject([
+      { jobId, host: 'example.com', attempts: 1, arrivedAt: 1_000_100 },
+    ])
+    expect((await store.job(jobId))?.images).toMatchObject([{ copyError: 'answered 404', copyAt: 2_000_000 }])
+    expect(told).toEqual([])
+    await store.imageCopyFailed({ ...failing, copyAt: null, reason: 'answered 410' })
+    expect((await store.job(jobId))?.images).toMatchObject([{ copyError: 'answered 410', copyAt: null, file: null }])
+    expect(await store.dueCopies(9_000_000, 10)).toEqual([])
+    expect(told).toEqual([jobId])
+  })
+
+  test('of each host some copies are due, those apart that were tried before', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    const at = (host: string, count: number) =>
+      Array.from({ length: count }, (_, index) => ({ url: `https://${host}/${index}.png`, file: null, revisedPrompt: null }))
+    await apply(store, taskId, succeeded('', { images: [...at('a.example', 5), ...at('b.example', 3)] }))
+    for (let position = 0; position < 3; position += 1)
+      await store.imageCopyFailed({ jobId, position, copyAt: 1_000_200 - position, reason: 'answered 404' })
+    const due = await store.dueCopies(1_000_200, 2)
+    expect(due.map(({ host, position, attempts }) => [host, position, attempts])).toEqual([
+      ['a.example', 3, 0],
+      ['a.example', 4, 0],
+      ['a.example', 2, 1],
+      ['a.example', 1, 1],
+      ['b.example', 5, 0],
+      ['b.example', 6, 0],
+    ])
+    expect(await store.nextCopyAt()).toBe(1_000_100)
+    expect(await store.nextCopyAt(1_000_100)).toBe(1_000_198)
+    expect(await store.nextCopyAt(1_000_200)).toBeNull()
+  })
+
+  test('what of a result is no picture is kept among the warnings, once', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    const before = (await store.job(jobId))?.warnings ?? []
+    const result = succeeded('', { warnings: ['item 1 was left out', 'item 3 was left out'] })
+    await apply(store, taskId, result)
+    await apply(store, taskId, result)
+    expect((await store.job(jobId))?.warnings).toEqual([...before, 'item 1 was left out', 'item 3 was left out'])
   })
 
   test('what is due to be sent is taken oldest first, and nothing of a host that is busy', async () => {

@@ -49,6 +49,7 @@ const imageRow = (position: number): Row => ({
   created: 24,
   arrived_at: 25,
   copy_at: null,
+  copy_error: 'answered 404',
 })
 const inputRow = (position: number): Row => ({
   job_id: 'job_1',

@@ -90,6 +90,7 @@ export const finishedJob = {
         content_type: 'image/png',
         width: 1024,
         height: 1536,
+        stored: true,
       },
     ],
   },

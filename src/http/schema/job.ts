@@ -49,9 +49,14 @@ const picture = named(
       revised_prompt: orNull(text('The prompt as the provider understood it.')),
       sha256: orNull(text('Of the bytes, in hex; null until the picture was copied.')),
       bytes: orNull(integer('Size of the file.')),
-      content_type: orNull(text('By its bytes.', { examples: ['image/png'] })),
-      width: orNull(integer('Pixels. It may be another size than was asked for.')),
-      height: orNull(integer('Pixels.')),
+      content_type: orNull(
+        text('By its bytes; `application/octet-stream` for a kind that is not known here.', { examples: ['image/png'] }),
+      ),
+      width: orNull(integer('Pixels, as it is shown. It may be another size than was asked for.')),
+      height: orNull(integer('Pixels, as it is shown.')),
+      stored: flag(
+        'Whether its bytes are kept here. If not, copying is tried again for a day; then `warnings` says why, and `url` goes on trying.',
+      ),
     },
     { description: 'One picture that came back. What is not known yet is null.' },
   ),
@@ -114,7 +119,10 @@ const job = named(
       n: integer('How many pictures were asked for.', { minimum: 1, maximum: maxN }),
       metadata: { type: 'object', additionalProperties: { type: 'string' }, description: 'Your own pairs.' },
       inputs: list(ref('Input'), 'The pictures that were sent in.'),
-      warnings: list({ type: 'string' }, 'What was dropped of the request, because the model ignores it.'),
+      warnings: list(
+        { type: 'string' },
+        'What was dropped of the request, because the model ignores it; what of the result is no picture, or could not be copied.',
+      ),
       cost,
       tasks: list(ref('Task'), 'One, or `n` where the model makes one picture at a time.'),
       queue_position: orNull(
