@@ -13,6 +13,8 @@ export type StoredFile = {
   /** Pixels, of the picture as it is shown; null where its header could not be read. */
   width: number | null
   height: number | null
+  /** What a file that no model takes is, in words, with what to do about it; left out if that cannot be told. */
+  look?: string
 }
 
 /** A file being written. Exactly one of `finish` and `discard` ends it. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { giveBack } from '../domain/chunks.ts'
+import { isTaken, lookOf } from '../domain/kinds.ts'
 import { contentTypeOf } from '../domain/picture.ts'
 import type { FileSink, StoredFile } from '../domain/ports.ts'
 import { shownSizeOf } from './decoder.ts'
@@ -197,6 +198,7 @@ export class DiskSink implements FileSink {
   async #describe(head: Buffer): Promise<StoredFile> {
     const contentType = contentTypeOf(head)
     const isKnown = contentType.startsWith('image/')
+    const look = isTaken(contentType) ? null : lookOf(head)
     const size = isKnown ? (shownSizeInHead(head) ?? (await shownSizeOf(this.#pathOf(partName(this.#name))))) : null
     return {
       name: this.#name,
@@ -205,6 +207,7 @@ export class DiskSink implements FileSink {
       contentType,
       width: size?.width ?? null,
       height: size?.height ?? null,
+      ...(look === null ? {} : { look }),
     }
   }
 

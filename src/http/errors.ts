@@ -17,9 +17,13 @@ function fromFastify(error: Error & { code?: string; statusCode?: number }): Ser
   switch (error.code ?? '') {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_EMPTY_TYPE':
-      return new ServiceError('unsupported_media_type', 'send the request as application/json or multipart/form-data', {
-        cause: error,
-      })
+      return new ServiceError(
+        'unsupported_media_type',
+        'send the request as application/json, multipart/form-data or application/x-www-form-urlencoded',
+        {
+          cause: error,
+        },
+      )
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new ServiceError('payload_too_large', 'the request is larger than MAX_REQUEST_BYTES', { cause: error })
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':

@@ -8,6 +8,7 @@ import type { JobStore } from '../domain/store.ts'
 import type { Fetcher } from '../net/fetch.ts'
 import { type Accepted, acceptedAs } from './accepted.ts'
 import { makeInputFetch } from './input-fetch.ts'
+import { makeMaskPreparation } from './mask.ts'
 import type { SubmitStep } from './submit.ts'
 import type { Watch } from './watch.ts'
 
@@ -53,6 +54,7 @@ const idempotencyMs = 86_400_000
 export function makeAccept(deps: AcceptDeps): Accept {
   const { store, blobs, clock } = deps
   const fetchInputs = makeInputFetch(deps)
+  const prepareMask = makeMaskPreparation(deps)
   /** Requests under a key that are being answered now: one that comes meanwhile joins. */
   const underWay = new Map<string, Promise<Accepted>>()
 
@@ -71,7 +73,7 @@ export function makeAccept(deps: AcceptDeps): Accept {
     if (holder !== null) return replay(order, holder)
     const claimed = (await order.claim?.(print)) ?? null
     if (claimed !== null) return replay(order, claimed)
-    const whole = await fetchInputs(order.jobId, request)
+    const whole = await prepareMask(order.jobId, await fetchInputs(order.jobId, request))
     // Known before the job is there: whoever finds the job finds the answer that it is about to get.
     const answering = createAndAnswer(order, whole, print, retryOf)
     underWay.set(order.jobId, answering)

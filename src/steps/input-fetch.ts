@@ -1,7 +1,8 @@
-import { invalid, ServiceError } from '../domain/errors.ts'
+import { invalid } from '../domain/errors.ts'
+import { isTaken, lookIn } from '../domain/kinds.ts'
 import { encodingFor } from '../domain/models.ts'
 import type { Blobs, StoredFile } from '../domain/ports.ts'
-import { checkPictureFile, type Input, type JobRequest } from '../domain/request.ts'
+import type { Input, JobRequest } from '../domain/request.ts'
 import { FetchFailed } from '../net/failure.ts'
 import type { Fetcher } from '../net/fetch.ts'
 
@@ -23,11 +24,13 @@ export function makeInputFetch(deps: { blobs: Blobs; fetcher: Fetcher; maxImageB
   }
 
   async function fetchInput(jobId: string, field: Input['role'], url: string): Promise<StoredFile> {
+    const named = `${field}: ${url.slice(0, 500)}`
     try {
-      return checkPictureFile(field, await download(jobId, url))
+      const file = await download(jobId, url)
+      if (!isTaken(file.contentType)) throw invalid(field, `${named} isn't a PNG, JPEG or WebP${lookIn(file)}`)
+      return file
     } catch (error) {
-      if (error instanceof FetchFailed) throw invalid(field, `${field}: ${url.slice(0, 500)} ${error.reason}`)
-      if (error instanceof ServiceError) throw invalid(field, `${field}: ${url.slice(0, 500)} is no PNG, JPEG or WebP`)
+      if (error instanceof FetchFailed) throw invalid(field, `${named} ${error.reason}`)
       throw error
     }
   }
