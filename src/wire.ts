@@ -185,6 +185,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   const now = clock.now()
   const recovered = await store.recoverClaims({ by: '', now, pollAt: config.providerTasksPath === '' ? null : now })
   if (recovered > 0) log.warn({ tasks: recovered }, 'submits.interrupted')
+  await store.recoverDeliveries({ by: '', now })
   await app.listen({ host: config.host, port: config.port })
   addresses.listensOn(portOf(app, config.port))
 

@@ -156,7 +156,10 @@ export interface JobStore {
   taskReleased(a: { taskId: number; dueAt: number; serverError: boolean; now: number }): Promise<MoveOutcome | null>
   /** Nobody knows whether it was accepted: never submitted again. */
   taskUnconfirmed(a: { taskId: number; now: number; pollAt: number | null }): Promise<MoveOutcome | null>
-  /** Submits that died with their process, or outlived their lease: nobody knows whether they were accepted. Gives how many. */
+  /**
+   * Submits that died with their process, or outlived their lease: nobody knows whether they were accepted. Those that were
+   * canceled meanwhile are asked for as well. Gives how many it made unconfirmed.
+   */
   recoverClaims(a: { by: string; now: number; pollAt: number | null }): Promise<number>
   /** The one way in for a result, from wherever and whenever it comes. The first wins. */
   applyResult(a: {
@@ -184,7 +187,13 @@ export interface JobStore {
   deliveries(jobId: string): Promise<DeliveryRecord[]>
   nextDeliveryAt(): Promise<number | null>
   /** Takes what is due to be sent, but nothing to the hosts named. What is not settled by `until` is due again. */
-  claimDeliveries(a: { now: number; until: number; limit: number; busyHosts: readonly string[] }): Promise<DueDelivery[]>
+  claimDeliveries(a: {
+    by: string
+    now: number
+    until: number
+    limit: number
+    busyHosts: readonly string[]
+  }): Promise<DueDelivery[]>
   /** Notes one attempt, and what becomes of its delivery. */
   deliveryAttempted(a: {
     id: string
@@ -194,6 +203,8 @@ export interface JobStore {
   }): Promise<void>
   /** What was taken cannot be sent yet. */
   deliveryPostponed(a: { id: string; dueAt: number }): Promise<void>
+  /** What another process was sending when it died: due now. Only where no other lives. Gives how many. */
+  recoverDeliveries(a: { by: string; now: number }): Promise<number>
   /** Sends a job's deliveries again that are over, or the one named, under the same ids. Gives how many. */
   redeliver(a: { jobId: string; id: string | null; now: number }): Promise<number>
 

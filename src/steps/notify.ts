@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { noticeBody } from '../domain/notice.ts'
 import type { Clock, Log, Meter } from '../domain/ports.ts'
 import type { DueDelivery, JobRecord } from '../domain/records.ts'
@@ -33,6 +34,8 @@ const deliveriesPerHost = 4
 /** Sends what the outbox holds, each until it is delivered or given up. */
 export function startNotify(deps: NotifyDeps): NotifyStep {
   const { store, clock, log } = deps
+  // A process has a name of its own, so that what it is sending is told from what one that died was.
+  const by = randomUUID()
   const underWay = new Set<Promise<void>>()
   const perHost = new Map<string, number>()
   let stopping = false
@@ -45,7 +48,7 @@ export function startNotify(deps: NotifyDeps): NotifyStep {
     if (room <= 0) return null // the end of one wakes the next
     const busyHosts = [...perHost].filter(([, count]) => count >= deliveriesPerHost).map(([host]) => host)
     // One at a time: several of one claim might all be for the same host.
-    const claimed = await store.claimDeliveries({ now, until: now + deliveryLeaseMs, limit: 1, busyHosts })
+    const claimed = await store.claimDeliveries({ by, now, until: now + deliveryLeaseMs, limit: 1, busyHosts })
     for (const delivery of claimed) start(delivery)
     return claimed.length === 0 ? null : 'now'
   }

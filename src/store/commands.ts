@@ -48,6 +48,7 @@ export const commandNames = [
   'claimDeliveries',
   'deliveryAttempted',
   'deliveryPostponed',
+  'recoverDeliveries',
   'redeliver',
 ] as const satisfies readonly CommandName[]
 

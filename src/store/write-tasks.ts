@@ -23,6 +23,10 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
     order by expires_at limit @limit`)
   const stranded = database.prepare<{ by: string; now: number }, { id: number }>(`
     select id from ${unfinishedTasks} and status = 'submitting' and (claimed_by <> @by or claimed_until <= @now)`)
+  // Those that were canceled or expired while they were being submitted: they would be asked for when their claim is over.
+  const askForEnded = database.prepare(`
+    update tasks set poll_at = @pollAt
+    where poll_at > @pollAt and polls = 0 and provider_task_id is null and completed_at is not null`)
   // One that ended while it was asked for is not asked for again.
   const setPoll = database.prepare(`
     update tasks set polls = polls + 1, poll_at = case when charge = 'possible' then @pollAt end where id = @id`)
@@ -108,6 +112,7 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
     recoverClaims(a: { by: string; now: number; pollAt: number | null }): number {
       const rows = stranded.all({ by: a.by, now: a.now })
       for (const { id } of rows) move(id, { type: 'unconfirmed' }, a.now, { pollAt: a.pollAt })
+      if (a.pollAt !== null) askForEnded.run({ pollAt: a.pollAt })
       return rows.length
     },
 

@@ -309,7 +309,7 @@ export function storeContract(open: () => Promise<JobStore>): void {
     await told(alive, 1_000_140)
     await told(other, 1_000_900)
     const take = async (busyHosts: string[], limit: number): Promise<unknown> => {
-      const taken = await store.claimDeliveries({ now: 1_000_200, until: 9_000_000, limit, busyHosts })
+      const taken = await store.claimDeliveries({ by: 'one', now: 1_000_200, until: 9_000_000, limit, busyHosts })
       return taken.map(({ host, createdAt }) => [host, createdAt])
     }
     expect(await take([], 1)).toEqual([[dead, 1_000_100]])
@@ -324,6 +324,35 @@ export function storeContract(open: () => Promise<JobStore>): void {
     ])
     expect(await take([], 9)).toEqual([])
     expect(await store.nextDeliveryAt()).toBe(1_000_900)
+  })
+
+  test('what a process was sending when it died is due at once, and nothing else is', async () => {
+    const store = await open()
+    for (const host of ['one.example', 'two.example', 'three.example']) {
+      const { taskId } = await claimed(store, { request: { ...request, webhookUrl: `https://${host}/hook` } })
+      await apply(store, taskId, succeeded(), 1_000_100)
+    }
+    const take = async (by: string) => {
+      const [taken] = await store.claimDeliveries({ by, now: 1_000_200, until: 1_120_200, limit: 1, busyHosts: [] })
+      return taken?.id ?? ''
+    }
+    const [postponed, lost, own] = [await take('dead'), await take('dead'), await take('alive')]
+    await store.deliveryPostponed({ id: postponed, dueAt: 1_050_000 })
+    expect(await store.recoverDeliveries({ by: 'alive', now: 1_000_300 })).toBe(1)
+    expect(await store.nextDeliveryAt()).toBe(1_000_300)
+    const again = await store.claimDeliveries({ by: 'alive', now: 1_000_300, until: 1_120_300, limit: 9, busyHosts: [] })
+    expect(again.map(one => one.id)).toEqual([lost])
+    expect(await store.nextDeliveryAt()).toBe(1_050_000)
+    expect(own).not.toBe('')
+  })
+
+  test('a task that was canceled while it was submitted is asked for at once where its process died', async () => {
+    const store = await open()
+    const { taskId, jobId } = await claimed(store)
+    await store.cancelJob({ jobId, now: 1_000_100 })
+    expect(await store.nextPollAt()).toBeGreaterThan(1_000_200)
+    await store.recoverClaims({ by: '', now: 1_000_200, pollAt: 1_000_200 })
+    expect((await store.duePolls(1_000_200, 9)).map(task => task.taskId)).toEqual([taskId])
   })
 
   test('a callback that could not be read is noted, and its task is to be asked for at once', async () => {
