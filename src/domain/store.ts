@@ -174,6 +174,11 @@ export interface JobStore {
   callbackMalformed(a: { taskId: number; sizeBytes: number; file: string | null; now: number }): Promise<boolean>
   /** It was asked for and is still running, or unknown. `pollAt` null: not to be asked for again. */
   taskPolled(a: { taskId: number; pollAt: number | null }): Promise<void>
+  /**
+   * After the clock was set back: nothing waits for longer than it would if it began to wait now, be it a submit, a question, a
+   * copy or a delivery. Gives for how many that was so.
+   */
+  clampWaits(a: { now: number; firstPollMs: number; pollEveryMs: number }): Promise<number>
   /** Ends what is past its deadline, so many at once. Gives how many. */
   expireDue(a: { now: number; limit: number }): Promise<number>
 
@@ -214,6 +219,8 @@ export interface JobStore {
   eventsAfter(owner: string | null, after: number, limit: number): Promise<EventRecord[]>
   /** The newest event's id; 0 where there is none. */
   lastEventId(): Promise<number>
+  /** When the newest event was written down; null where there is none. */
+  lastEventAt(): Promise<number | null>
 
   /** For those who watch: read within a few ms, however much there is. */
   figures(a: { now: number; unconfirmedCountsMs: number }): Promise<StoreFigures>

@@ -36,6 +36,9 @@ export function startRetention(deps: RetentionDeps): RetentionStep {
 
   async function pass(): Promise<Next> {
     const now = clock.now()
+    // Where the clock was set back, neither is to be waited for that much longer.
+    oldAt = Math.min(oldAt, now + lookForOldEveryMs)
+    strayAt = Math.min(strayAt, now + lookForStrayEveryMs)
     const heldUntil = await store.heldUntil(now)
     if (heldUntil !== null) return heldUntil
     if (oldAt <= now && (await removeOld(now))) return now + pauseMs

@@ -19,6 +19,11 @@ export type SubmitStep = {
   close(signal: AbortSignal): Promise<void>
 }
 
+/** Longer than any submit takes. */
+export function claimLeaseMs(submitTimeoutMs: number): number {
+  return uploadTimeoutMs + submitTimeoutMs + 60_000
+}
+
 /** Claims tasks whose turn it is, and submits each at most once. */
 export function startSubmit(deps: SubmitDeps): SubmitStep {
   const { store, clock, log } = deps
@@ -34,7 +39,7 @@ export function startSubmit(deps: SubmitDeps): SubmitStep {
   /** Claims are asked for at once, before anything is awaited. @returns how many there were. */
   async function claim({ limit, admits }: Entry): Promise<number> {
     const now = clock.now()
-    const until = now + uploadTimeoutMs + deps.submitTimeoutMs + 60_000
+    const until = now + claimLeaseMs(deps.submitTimeoutMs)
     const claimed = await store.claimTasks({ by, until, now, limit, maxInFlight: deps.maxInFlight, unconfirmedCountsMs })
     const mayLeave = admits(claimed.map(task => task.taskId))
     for (const task of claimed) {

@@ -142,9 +142,9 @@ function canceler(database: Database.Database, move: TaskMove) {
 
 /** Claims: which task is submitted next, and by whom. */
 function claiming(database: Database.Database, move: TaskMove) {
-  const running = database.prepare<{ since: number }, { count: number }>(`
+  const running = database.prepare<{ since: number; now: number }, { count: number }>(`
     select (select count(*) from ${unfinishedTasks} and status in ('submitting', 'submitted'))
-         + (select count(*) from ${unfinishedTasks} and status = 'unconfirmed' and submitted_at > @since) as count`)
+         + (select count(*) from ${unfinishedTasks} and status = 'unconfirmed' and submitted_at > @since and submitted_at <= @now) as count`)
   // The keys in turn, and of each key the oldest that is due: a key's thousand jobs don't hold up another key's first.
   const next = database.prepare<{ now: number }, { id: number; owner: string }>(`
     with waiting as (select distinct owner from tasks where status = 'queued')
@@ -158,7 +158,7 @@ function claiming(database: Database.Database, move: TaskMove) {
     on conflict (owner) do update set last_turn = excluded.last_turn`)
   return {
     claimTasks(a: Claim): ClaimedTask[] {
-      const places = a.maxInFlight - (running.get({ since: a.now - a.unconfirmedCountsMs })?.count ?? 0)
+      const places = a.maxInFlight - (running.get({ since: a.now - a.unconfirmedCountsMs, now: a.now })?.count ?? 0)
       let room = Math.min(places, a.limit ?? places)
       const claimed: ClaimedTask[] = []
       for (; room > 0; room -= 1) {

@@ -355,6 +355,31 @@ export function storeContract(open: () => Promise<JobStore>): void {
     expect((await store.duePolls(1_000_200, 9)).map(task => task.taskId)).toEqual([taskId])
   })
 
+  test('after a clock was set back nothing waits for longer than its longest wait, and what waits for less goes on waiting', async () => {
+    const store = await open()
+    const now = 1_000_000
+    const clamp = { now, firstPollMs: 700_000, pollEveryMs: 30_000 }
+    await store.createJob(newJob({ now: now + 3_600_000 }))
+    expect(await store.nextQueuedAt()).toBe(now + 3_600_000)
+    expect(await store.clampWaits(clamp)).toBe(1)
+    expect(await store.nextQueuedAt()).toBe(now)
+    const { taskId } = await claimed(store, { now, request: { ...request, webhookUrl: 'https://example.com/hook' } })
+    await store.taskSubmitted({ taskId, providerTaskId: 't-1', traceId: null, now, pollAt: now + 900_000 })
+    expect(await store.clampWaits(clamp)).toBe(1)
+    expect(await store.nextPollAt()).toBe(now + 700_000)
+    await store.taskPolled({ taskId, pollAt: now + 40_000 })
+    expect(await store.clampWaits(clamp)).toBe(0)
+    expect(await store.nextPollAt()).toBe(now + 40_000)
+    await apply(store, taskId, succeeded(), now + 3_600_000)
+    expect(await store.clampWaits(clamp)).toBe(2)
+    expect([await store.nextCopyAt(), await store.nextDeliveryAt()]).toEqual([now, now])
+    // While it is being sent, it is not to be sent a second time.
+    await store.claimDeliveries({ by: 'me', now, until: now + 3_600_000, limit: 1, busyHosts: [] })
+    await store.clampWaits(clamp)
+    expect(await store.nextDeliveryAt()).toBe(now + 120_000)
+    expect(await store.clampWaits(clamp)).toBe(0)
+  })
+
   test('a callback that could not be read is noted, and its task is to be asked for at once', async () => {
     const store = await open()
     const { jobId, taskId } = await claimed(store)
