@@ -121,7 +121,7 @@ async function fileTimeNow(root: string): Promise<number> {
     return await touchOf(path)
   } catch (error) {
     if (!isDiskFull(error)) throw error
-    return touchOf(root)
+    return await touchOf(root)
   } finally {
     await rm(path, { force: true })
   }
