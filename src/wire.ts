@@ -10,6 +10,7 @@ import type { JobStore } from './domain/store.ts'
 import { openDisk } from './files/disk.ts'
 import { loadSecrets } from './files/secret.ts'
 import { makeApp } from './http/app.ts'
+import { type ApiKeys, makeKeyring } from './http/keyring.ts'
 import { makeLinks } from './http/links.ts'
 import { makeRenderer } from './http/rendered.ts'
 import { makeMeter } from './metrics/meter.ts'
@@ -31,6 +32,7 @@ import { openStore } from './store/store.ts'
 import { makeSender } from './webhook/send.ts'
 import { makeAddresses } from './wire/addresses.ts'
 import { openProviderSide } from './wire/provider.ts'
+import { refuseProviderLoop } from './wire/provider-loop.ts'
 import { type Steps, startSteps } from './wire/steps.ts'
 
 export type Parts = {
@@ -39,7 +41,7 @@ export type Parts = {
   /** In [0, 1). */
   chance: () => number
   version: string
-  /** The store can't be relied on any more: the process must end. */
+  /** The store can't be relied on any more, or the provider turned out to be us: the process must end. */
   onFatal: (error: Error) => void
   onAnswered?: (fields: object) => void
 }
@@ -52,6 +54,8 @@ export type Service = {
   /** What our URLs begin with. */
   baseUrl: () => string
   dataDir: string
+  /** From now on these are the API keys; there are some. */
+  replaceApiKeys(apiKeys: ApiKeys): void
   /** Stops taking, answers what is under way, and closes; ends within `withinMs` whatever the sockets do. */
   close(withinMs: number): Promise<void>
 }
@@ -125,6 +129,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   const bodies = makeResultBodies(disk, links)
   const renderer = makeRenderer(store, links, clock)
   const feed = await startFeed({ ...shared, links })
+  const keyring = makeKeyring(config.apiKeys, config.adminKey)
   const app = await makeApp({
     feed,
     bodies,
@@ -164,8 +169,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     limits: { maxImageBytes: config.maxImageBytes, maxRequestBytes: config.maxRequestBytes },
     maxCallbackBytes: config.maxCallbackBytes,
     access: {
-      apiKeys: config.apiKeys,
-      adminKey: config.adminKey,
+      keyring,
       rateLimitMax: config.rateLimitMax,
       rateLimitWindowS: config.rateLimitWindowS,
     },
@@ -188,6 +192,9 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   await store.recoverDeliveries({ by: '', now })
   await app.listen({ host: config.host, port: config.port })
   addresses.listensOn(portOf(app, config.port))
+  const ending = new AbortController()
+  if (sandbox === null)
+    await refuseProviderLoop(config.providerBaseUrl, instance, { clock, onLoop: parts.onFatal, signal: ending.signal })
 
   const sender = makeSender(webhookPolicy, webhookSecrets, parts.version)
   const started = startSteps(config, { ...shared, provider, fetcher, signer, addresses, links, bodies, sender })
@@ -198,6 +205,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   async function close(withinMs: number): Promise<void> {
     if (closing) return
     closing = true
+    ending.abort()
     const deadline = AbortSignal.timeout(Math.max(1, withinMs - 1_000))
     watch.close()
     await feed.close()
@@ -208,7 +216,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     await store.close()
     lock.release()
   }
-  return { app, store, signer, sandbox, baseUrl, dataDir: config.dataDir, close }
+  return { app, store, signer, sandbox, baseUrl, dataDir: config.dataDir, replaceApiKeys: keyring.replace, close }
 }
 
 /** Tried once: where it does not lead back here, callbacks are lost on their way, and are polled for instead. */

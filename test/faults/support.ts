@@ -116,6 +116,8 @@ export async function startProvider(hooks: ProviderHooks = {}): Promise<Provider
   }
 
   const server = createServer((incoming, response) => {
+    // At its start a service asks whether it is itself that answers here.
+    if (incoming.url?.endsWith('/healthz') === true) return void response.writeHead(404).end()
     if (incoming.method === 'GET') return provider.hooks.file?.(response)
     const chunks: Buffer[] = []
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
