@@ -8,6 +8,7 @@ import type { Clock, Log } from './domain/ports.ts'
 import { makeSigner, type Signer } from './domain/signer.ts'
 import type { JobStore } from './domain/store.ts'
 import { openDisk } from './files/disk.ts'
+import { makeReserve } from './files/reserve.ts'
 import { loadSecrets } from './files/secret.ts'
 import { makeApp } from './http/app.ts'
 import { type ApiKeys, makeKeyring } from './http/keyring.ts'
@@ -26,6 +27,7 @@ import { makePace } from './steps/pace.ts'
 import { makePictures } from './steps/pictures.ts'
 import { makeResultBodies } from './steps/result-body.ts'
 import { makeSmaller } from './steps/smaller.ts'
+import { takeOver } from './steps/take-over.ts'
 import { makeWatch } from './steps/watch.ts'
 import { type Lock, lockFolder } from './store/lock.ts'
 import { openStore } from './store/store.ts'
@@ -60,6 +62,8 @@ export type Service = {
   close(withinMs: number): Promise<void>
 }
 
+/** So much of the disk is left alone when room is kept for another start. */
+const leftAtStartBytes = 4 * 2 ** 20
 const migrationsFolder = join(import.meta.dirname, '..', 'migrations', 'sqlite')
 
 function portOf(app: FastifyInstance, fallback: number): number {
@@ -85,28 +89,32 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
 
 async function build(config: Config, parts: Parts, lock: Lock): Promise<Service> {
   const { clock, log } = parts
-  const secrets = config.secrets.length > 0 ? config.secrets : await loadSecrets(join(config.dataDir, 'secret'))
+  const reserve = makeReserve(join(config.dataDir, 'reserve'))
+  const secrets =
+    config.secrets.length > 0 ? config.secrets : await reserve.within(() => loadSecrets(join(config.dataDir, 'secret')))
   const signer = makeSigner(secrets)
-  const disk = await openDisk(join(config.dataDir, 'jobs'))
+  const disk = await reserve.within(() => openDisk(join(config.dataDir, 'jobs')))
   const { meter, registry } = makeMeter()
   const databasePath = join(config.dataDir, 'darkroom.db')
-  const store = await openStore({
-    path: databasePath,
-    migrations: migrationsFolder,
-    onFatal: parts.onFatal,
-    now: () => clock.now(),
-    onCommit: (writes, durationMs) => meter.committed(writes, durationMs),
-  })
+  const store = await reserve.within(() =>
+    openStore({
+      path: databasePath,
+      migrations: migrationsFolder,
+      onFatal: parts.onFatal,
+      now: () => clock.now(),
+      onCommit: (writes, durationMs) => meter.committed(writes, durationMs),
+    }),
+  )
   const addresses = makeAddresses(config, signer, config.provider === 'sandbox')
   const { baseUrl } = addresses
-  const providerSide = await openProviderSide(config, { blobs: disk, clock, log, baseUrl })
+  const providerSide = await reserve.within(() => openProviderSide(config, { blobs: disk, clock, log, baseUrl }))
   const { provider, fetcher, sandbox } = providerSide
   const watch = makeWatch(store, clock)
 
   let steps: Steps | null = null
   let closing = false
   const instance = randomUUID()
-  const shared = { store, blobs: disk, clock, log, meter, chance: parts.chance }
+  const shared = { store, blobs: disk, clock, log, meter, chance: parts.chance, by: instance }
   const pausedUntil = (): number | null => steps?.submit.pausedUntil() ?? null
   const metrics = makeMetrics({
     ...shared,
@@ -185,14 +193,10 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     ...(parts.onAnswered === undefined ? {} : { onAnswered: parts.onAnswered }),
   })
 
-  // Submits that a process took with it when it died: nobody knows what became of them.
-  const now = clock.now()
-  const recovered = await store.recoverClaims({ by: '', now, pollAt: config.providerTasksPath === '' ? null : now })
-  if (recovered > 0) log.warn({ tasks: recovered }, 'submits.interrupted')
-  await store.recoverDeliveries({ by: '', now })
+  const ending = new AbortController()
+  await takeOver({ ...shared, asks: config.providerTasksPath !== '', withRoom: reserve.within }, ending.signal)
   await app.listen({ host: config.host, port: config.port })
   addresses.listensOn(portOf(app, config.port))
-  const ending = new AbortController()
   if (sandbox === null)
     await refuseProviderLoop(config.providerBaseUrl, instance, { clock, onLoop: parts.onFatal, signal: ending.signal })
 
@@ -200,6 +204,8 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   const started = startSteps(config, { ...shared, provider, fetcher, signer, addresses, links, bodies, sender })
   steps = started
 
+  // Not the last room that a service has which just started on a full disk.
+  void reserve.keep(leftAtStartBytes)
   if (config.publicUrl !== null) void checkPublicUrl(config.publicUrl, instance, log)
 
   async function close(withinMs: number): Promise<void> {
@@ -214,6 +220,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     await Promise.all([closeApp(app, deadline), started.close(deadline)])
     await providerSide.close()
     await store.close()
+    await reserve.keep(0)
     lock.release()
   }
   return { app, store, signer, sandbox, baseUrl, dataDir: config.dataDir, replaceApiKeys: keyring.replace, close }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { noticeBody } from '../domain/notice.ts'
 import type { Clock, Log, Meter } from '../domain/ports.ts'
 import type { DueDelivery, JobRecord } from '../domain/records.ts'
@@ -18,6 +17,8 @@ export type NotifyDeps = {
   chance: () => number
   links: Links
   bodies: ResultBodies
+  /** The name of this process in what it claims: so what it is sending is told from what one that died was. */
+  by: string
 }
 
 export type NotifyStep = Pick<Loop, 'wake'> & {
@@ -33,9 +34,7 @@ const deliveriesPerHost = 4
 
 /** Sends what the outbox holds, each until it is delivered or given up. */
 export function startNotify(deps: NotifyDeps): NotifyStep {
-  const { store, clock, log } = deps
-  // A process has a name of its own, so that what it is sending is told from what one that died was.
-  const by = randomUUID()
+  const { store, clock, log, by } = deps
   const underWay = new Set<Promise<void>>()
   const perHost = new Map<string, number>()
   let stopping = false

@@ -1,10 +1,13 @@
-import { randomUUID } from 'node:crypto'
 import { unconfirmedCountsMs } from '../domain/retry.ts'
 import { type Entry, makeAccountGate } from './account.ts'
 import { type AttemptDeps, makeAttempt, uploadTimeoutMs } from './attempt.ts'
 import { type Next, startLoop } from './loop.ts'
 
-export type SubmitDeps = AttemptDeps & { maxInFlight: number }
+export type SubmitDeps = AttemptDeps & {
+  maxInFlight: number
+  /** The name of this process in what it claims: so its claims are told from those of one that died. */
+  by: string
+}
 
 export type SubmitStep = {
   wake(): void
@@ -26,9 +29,7 @@ export function claimLeaseMs(submitTimeoutMs: number): number {
 
 /** Claims tasks whose turn it is, and submits each at most once. */
 export function startSubmit(deps: SubmitDeps): SubmitStep {
-  const { store, clock, log } = deps
-  // A process has a name of its own, so that its claims are told from those of one that died.
-  const by = randomUUID()
+  const { store, clock, log, by } = deps
   const underWay = new Set<Promise<unknown>>()
   const stopping = new AbortController()
   let isClosing = false
