@@ -58,7 +58,7 @@ export function makeReserve(path: string): Reserve {
       } catch (error) {
         if (!isOutOfRoom(error) || (await sizeBytes()) === 0) throw error
         await rm(path)
-        return await work()
+        return work()
       }
     },
     async keep(leftBytes) {

@@ -1,4 +1,5 @@
 import type { Blobs, Clock, Log } from '../domain/ports.ts'
+import { idempotencyMs } from '../domain/retry.ts'
 import type { JobStore } from '../domain/store.ts'
 import { type Loop, type Next, startLoop } from './loop.ts'
 
@@ -14,7 +15,6 @@ export type RetentionDeps = {
 export type RetentionStep = Pick<Loop, 'wake' | 'pass' | 'close'>
 
 const dayMs = 86_400_000
-const idempotencyMs = dayMs
 /** A file that no row names is somebody's who is still writing it, until it has been left alone this long. */
 const leftAloneMs = dayMs
 const lookForOldEveryMs = 600_000
