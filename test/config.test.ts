@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type Config, ConfigError, type Environment } from '../src/config.ts'
+import { type Config, ConfigError, type Environment, readConfig } from '../src/config.ts'
 import { problemsOf, read, real } from './config/setting.ts'
 
 describe('with nothing set', () => {
@@ -20,6 +20,7 @@ describe('with nothing set', () => {
       sandboxDelayMs: 2_000,
       sandboxFaults: '',
       apiKeys: [],
+      areApiKeysInFile: false,
       adminKey: null,
       allowAnonymous: false,
       maxInFlight: 50,
@@ -144,6 +145,13 @@ describe('settings that are wrong', () => {
   test('are all named at once', () => {
     const problems = problemsOf(wrong)
     for (const name of Object.keys(wrong)) expect(problems.filter(problem => problem.startsWith(name))).not.toEqual([])
+  })
+
+  test('are named with what is wrong of those that others read', () => {
+    const faultsProblem = (text: string): string => `SANDBOX_FAULTS: ${text.length} wrong`
+    expect(() => readConfig({ PORT: 'x', SANDBOX_FAULTS: 'nonsense' }, { faultsProblem })).toThrow(
+      /^PORT must be .*\nSANDBOX_FAULTS: 8 wrong$/,
+    )
   })
 
   test('are named without their values', () => {

@@ -25,4 +25,5 @@ alter table jobs add column held_count integer; -- the retry count that the conn
 alter table jobs add column undelivered_at integer; -- when a connection that waited for it ended without its answer
 
 -- The outbox.
-alter table deliveries add column claimed_by text; -- the process that is sending it now
+alter table deliveries add column claimed_by text -- the process that is sending it now
+  constraint deliveries_claimed check (claimed_by is null or status = 'pending');

@@ -39,8 +39,11 @@ export interface Blobs {
   jobIds(): AsyncIterable<string>
   /** The names of what lies in a job's folder. Empty where there is no folder. */
   files(jobId: string): Promise<string[]>
-  /** When a job's folder or anything in it was last touched: ms since 1970, 0 where there is no folder. */
-  touchedAt(jobId: string): Promise<number>
+  /**
+   * For how long nobody has touched a job's folder or anything in it, in ms; Infinity where there is no folder. What keeps the
+   * files has a clock of its own, which no other is compared with: what this process itself touched it knows by its uptime.
+   */
+  leftAloneForMs(jobId: string): Promise<number>
   /** Gives another job the same finished file under the same name, durably. */
   link(fromJobId: string, name: string, toJobId: string): Promise<void>
   /**

@@ -49,6 +49,9 @@ export function pollRetryAt(polls: number, everyMs: number, now: number): number
   return Math.round(now + Math.min(Math.max(longestPollWaitMs, everyMs), everyMs * 1.5 ** Math.min(polls, 20)))
 }
 
+/** How long an Idempotency-Key holds, from its first request on. */
+export const idempotencyMs = 86_400_000
+
 /** How long past its deadline a task that may be running is still asked for. */
 export const lateWindowMs = 3_600_000
 

@@ -161,7 +161,10 @@ export interface JobStore {
   taskReleased(a: { taskId: number; dueAt: number; serverError: boolean; now: number }): Promise<MoveOutcome | null>
   /** Nobody knows whether it was accepted: never submitted again. */
   taskUnconfirmed(a: { taskId: number; now: number; pollAt: number | null }): Promise<MoveOutcome | null>
-  /** Submits that died with their process, or outlived their lease: nobody knows whether they were accepted. Gives how many. */
+  /**
+   * Submits that died with their process, or outlived their lease: nobody knows whether they were accepted. Those that were
+   * canceled meanwhile are asked for as well. Gives how many it made unconfirmed.
+   */
   recoverClaims(a: { by: string; now: number; pollAt: number | null }): Promise<number>
   /** The one way in for a result, from wherever and whenever it comes. The first wins. */
   applyResult(a: {
@@ -176,6 +179,11 @@ export interface JobStore {
   callbackMalformed(a: { taskId: number; sizeBytes: number; file: string | null; now: number }): Promise<boolean>
   /** It was asked for and is still running, or unknown. `pollAt` null: not to be asked for again. */
   taskPolled(a: { taskId: number; pollAt: number | null }): Promise<void>
+  /**
+   * After the clock was set back: nothing waits for longer than it would if it began to wait now, be it a submit, a question, a
+   * copy or a delivery. Gives for how many that was so.
+   */
+  clampWaits(a: { now: number; firstPollMs: number; pollEveryMs: number }): Promise<number>
   /** Ends what is past its deadline, so many at once. Gives how many. */
   expireDue(a: { now: number; limit: number }): Promise<number>
 
@@ -189,7 +197,13 @@ export interface JobStore {
   deliveries(jobId: string): Promise<DeliveryRecord[]>
   nextDeliveryAt(): Promise<number | null>
   /** Takes what is due to be sent, but nothing to the hosts named. What is not settled by `until` is due again. */
-  claimDeliveries(a: { now: number; until: number; limit: number; busyHosts: readonly string[] }): Promise<DueDelivery[]>
+  claimDeliveries(a: {
+    by: string
+    now: number
+    until: number
+    limit: number
+    busyHosts: readonly string[]
+  }): Promise<DueDelivery[]>
   /** Notes one attempt, and what becomes of its delivery. */
   deliveryAttempted(a: {
     id: string
@@ -199,6 +213,8 @@ export interface JobStore {
   }): Promise<void>
   /** What was taken cannot be sent yet. */
   deliveryPostponed(a: { id: string; dueAt: number }): Promise<void>
+  /** What another process was sending when it died: due now. Only where no other lives. Gives how many. */
+  recoverDeliveries(a: { by: string; now: number }): Promise<number>
   /** Sends a job's deliveries again that are over, or the one named, under the same ids. Gives how many. */
   redeliver(a: { jobId: string; id: string | null; now: number }): Promise<number>
 
@@ -208,6 +224,8 @@ export interface JobStore {
   eventsAfter(owner: string | null, after: number, limit: number): Promise<EventRecord[]>
   /** The newest event's id; 0 where there is none. */
   lastEventId(): Promise<number>
+  /** When the newest event was written down; null where there is none. */
+  lastEventAt(): Promise<number | null>
 
   /** For those who watch: read within a few ms, however much there is. */
   figures(a: { now: number; unconfirmedCountsMs: number }): Promise<StoreFigures>

@@ -233,7 +233,12 @@ export class DiskSink implements FileSink {
   async #close(): Promise<void> {
     const handle = this.#handle
     this.#handle = null
-    await handle?.close()
+    if (handle === null) return
+    try {
+      await handle.close()
+    } finally {
+      this.#folders.closed(this.#jobId)
+    }
   }
 
   #pathOf(name: string): string {

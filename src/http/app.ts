@@ -115,7 +115,7 @@ export async function makeApp(deps: AppDeps): Promise<FastifyInstance> {
       })
     })
   // Where nobody can read it, nothing is spent on it.
-  if (deps.access.adminKey !== null) measureRequests(app, deps.meter)
+  if (deps.access.keyring.hasAdmin) measureRequests(app, deps.meter)
   cutSlowBodies(app, deps.clock, connections, idOf)
   streamBodies(app)
   const isSigned = (request: FastifyRequest): boolean => isSignedPicture(request, deps.signer, deps.clock.now())

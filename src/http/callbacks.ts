@@ -17,7 +17,7 @@ export function callbackRoutes(deps: CallbackRoutesDeps) {
       '/callbacks/:token',
       { config: { access: 'callback' }, bodyLimit: Number.MAX_SAFE_INTEGER, schema: takeCallback },
       async request => {
-        // Before the body: a token that is not ours costs one hash, and no byte of what follows is read.
+        // Before the body: a token that is not ours costs one hash, and nothing of what follows is parsed or stored.
         const taskId = deps.signer.taskOfToken(request.params.token)
         if (taskId === null) {
           deps.meter.callbackAnswered('unknown_token', 0, 0)

@@ -10,13 +10,14 @@ import { jobError, jobView, type Links, timestamp } from '../domain/view.ts'
 import type { Accept, Accepted } from '../steps/accept.ts'
 import type { Pace } from '../steps/pace.ts'
 import type { Watch } from '../steps/watch.ts'
-import { type Caller, callerOf, maySee } from './access.ts'
+import { callerOf, maySee } from './access.ts'
 import { ignoreBodies } from './bodies.ts'
 import { jobsPerPage, longestWaitS } from './bounds.ts'
 import { clientGone } from './connections.ts'
 import { type FieldLimits, readFields } from './fields.ts'
 import { findJob, noSuchJob } from './find-job.ts'
-import { knownTags } from './known-tags.ts'
+import type { Caller } from './keyring.ts'
+import { isKnown } from './known-tag.ts'
 import { orderOf } from './order.ts'
 import { type Rendered, type Renderer } from './rendered.ts'
 import * as schemas from './schema/operations/jobs.ts'
@@ -98,7 +99,7 @@ export function jobRoutes(deps: JobRoutesDeps) {
   function sendJob(reply: FastifyReply, request: FastifyRequest, { body, etag }: Rendered, again: number | null): FastifyReply {
     if (again !== null) void reply.header('retry-after', again)
     void reply.header('etag', etag).header('cache-control', 'private, no-cache')
-    if (knownTags(request).includes(etag)) return reply.code(304).send()
+    if (isKnown(request, etag)) return reply.code(304).send()
     return reply.type('application/json; charset=utf-8').send(body)
   }
 

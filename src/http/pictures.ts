@@ -11,7 +11,7 @@ import { type Smaller, smallerType, widths } from '../steps/smaller.ts'
 import { clientGone } from './connections.ts'
 import { errorBody } from './errors.ts'
 import { findJob } from './find-job.ts'
-import { knownTags } from './known-tags.ts'
+import { isKnown } from './known-tag.ts'
 import { getImage, getInput } from './schema/operations/pictures.ts'
 
 export type PictureRoutesDeps = { store: JobStore; blobs: Blobs; pictures: Pictures; smaller: Smaller; clock: Clock }
@@ -67,7 +67,7 @@ async function sendPicture(
   const etag = `"${file.sha256}"`
   void reply.headers({ etag, 'cache-control': caching, ...headersFor(file.contentType ?? unknownType) })
   const { headers } = request.raw
-  if (knownTags(request).some(one => one === etag || one === '*')) return reply.code(304).send()
+  if (isKnown(request, etag)) return reply.code(304).send()
   // The ETag is ours, and these conditions are about it: what is left for the library to look at is the range alone.
   if (headers['if-range'] !== undefined && headers['if-range'] !== etag) delete headers.range
   for (const name of ['if-range', 'if-none-match', 'if-match', 'if-modified-since', 'if-unmodified-since']) delete headers[name]

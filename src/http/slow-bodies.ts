@@ -30,7 +30,9 @@ export function cutSlowBodies(
       const { bytesRead } = request.socket
       // A body that waits for us, for the disk say, is not slow: its buffer is full.
       const ours = request.readableLength >= request.readableHighWaterMark
-      if (ours || bytesRead - seen.bytes >= leastBytesPerWindow) watched.set(request, { sinceAt: now, bytes: bytesRead })
+      const isSetBack = now < seen.sinceAt
+      if (ours || isSetBack || bytesRead - seen.bytes >= leastBytesPerWindow)
+        watched.set(request, { sinceAt: now, bytes: bytesRead })
       else if (now - seen.sinceAt >= windowMs) {
         watched.delete(request)
         // Below fastify: the route is still reading, and sees the connection close.

@@ -65,6 +65,16 @@ export function parseFaults(text: string): Fault[] {
     .map(parseFault)
 }
 
+/** What is wrong with SANDBOX_FAULTS, without its text; null: nothing. */
+export function faultsProblem(text: string): string | null {
+  try {
+    parseFaults(text)
+    return null
+  } catch {
+    return `SANDBOX_FAULTS must be name or name:probability (0 to 1), with commas between; the names are ${faultNames.join(', ')}`
+  }
+}
+
 function parseFault(word: string): Fault {
   const [name = '', probability = '1', ...more] = word.split(':')
   if (!isFaultName(name)) throw new Error(`"${name}" is no fault of the sandbox; it has ${faultNames.join(', ')}`)

@@ -4,6 +4,7 @@ import type { Blobs, Clock, Log } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { Input, JobRequest } from '../domain/request.ts'
 import { fingerprint, tasksNeeded } from '../domain/request.ts'
+import { idempotencyMs } from '../domain/retry.ts'
 import type { JobStore } from '../domain/store.ts'
 import type { Fetcher } from '../net/fetch.ts'
 import { type Accepted, acceptedAs } from './accepted.ts'
@@ -49,7 +50,6 @@ export type Accept = {
 
 /** How long an answer waits for the submit's. */
 const answerWithinMs = 10_000
-const idempotencyMs = 86_400_000
 
 export function makeAccept(deps: AcceptDeps): Accept {
   const { store, blobs, clock } = deps

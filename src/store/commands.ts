@@ -5,6 +5,7 @@ import { imageCommands } from './write-images.ts'
 import { jobCommands } from './write-jobs.ts'
 import { retentionCommands } from './write-retention.ts'
 import { taskCommands } from './write-tasks.ts'
+import { waitCommands } from './write-waits.ts'
 
 /** Called with the id of each job that a write changed. */
 export type Changed = (jobId: string) => void
@@ -20,6 +21,7 @@ export function makeCommands(database: Database.Database, changed: Changed, tall
     ...imageCommands(database, changed),
     ...retentionCommands(database, changed),
     ...deliveryCommands(database, changed),
+    ...waitCommands(database),
   }
 }
 
@@ -48,7 +50,9 @@ export const commandNames = [
   'claimDeliveries',
   'deliveryAttempted',
   'deliveryPostponed',
+  'recoverDeliveries',
   'redeliver',
+  'clampWaits',
 ] as const satisfies readonly CommandName[]
 
 export type Commands = ReturnType<typeof makeCommands>

@@ -10,6 +10,8 @@ import { connectProvider } from '../provider/client.ts'
 import { type FetchPicture, parseFaults, type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
 import { openThrough } from '../steps/pass-through.ts'
 
+export { faultsProblem } from '../sandbox/sandbox.ts'
+
 /** The provider, and what fetches pictures from it and from everywhere else. */
 export type ProviderSide = {
   provider: Provider

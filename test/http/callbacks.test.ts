@@ -63,6 +63,16 @@ test('an unknown, forged or tampered token is a 404 before a byte of the body ha
   expect((await jobNow(service, job)).status).toBe('processing')
 })
 
+test('what comes with a wrong token is neither parsed nor stored', async () => {
+  const service = await startTestService()
+  const { job, path } = await openJob(service)
+  const before = await storedFiles(service)
+  const large = JSON.stringify({ ...success, data: [{ b64_json: (await pictureOfSize(300_000)).toString('base64') }] })
+  for (const body of [JSON.stringify(success), large, '{ not json'])
+    expect(await refusalOf(await send(service, `${path.slice(0, -2)}AA`, body))).toMatchObject({ status: 404, code: 'not_found' })
+  expect([await storedFiles(service), await noted(service, job)]).toEqual([before, []])
+})
+
 test('a token of a job that was deleted is a 404, and of a large body not a byte is read', async () => {
   const service = await startTestService()
   const { job, path } = await openJob(service)

@@ -363,7 +363,7 @@ export function storeContract(open: () => Promise<JobStore>): void {
     await told(alive, 1_000_140)
     await told(other, 1_000_900)
     const take = async (busyHosts: string[], limit: number): Promise<unknown> => {
-      const taken = await store.claimDeliveries({ now: 1_000_200, until: 9_000_000, limit, busyHosts })
+      const taken = await store.claimDeliveries({ by: 'one', now: 1_000_200, until: 9_000_000, limit, busyHosts })
       return taken.map(({ host, createdAt }) => [host, createdAt])
     }
     expect(await take([], 1)).toEqual([[dead, 1_000_100]])
@@ -378,6 +378,61 @@ export function storeContract(open: () => Promise<JobStore>): void {
     ])
     expect(await take([], 9)).toEqual([])
     expect(await store.nextDeliveryAt()).toBe(1_000_900)
+  })
+
+  test('what a process was sending when it died is due at once, and nothing else is', async () => {
+    const store = await open()
+    for (const host of ['one.example', 'two.example', 'three.example']) {
+      const { taskId } = await claimed(store, { request: { ...request, webhookUrl: `https://${host}/hook` } })
+      await apply(store, taskId, succeeded(), 1_000_100)
+    }
+    const take = async (by: string) => {
+      const [taken] = await store.claimDeliveries({ by, now: 1_000_200, until: 1_120_200, limit: 1, busyHosts: [] })
+      return taken?.id ?? ''
+    }
+    const [postponed, lost, own] = [await take('dead'), await take('dead'), await take('alive')]
+    await store.deliveryPostponed({ id: postponed, dueAt: 1_050_000 })
+    expect(await store.recoverDeliveries({ by: 'alive', now: 1_000_300 })).toBe(1)
+    expect(await store.nextDeliveryAt()).toBe(1_000_300)
+    const again = await store.claimDeliveries({ by: 'alive', now: 1_000_300, until: 1_120_300, limit: 9, busyHosts: [] })
+    expect(again.map(one => one.id)).toEqual([lost])
+    expect(await store.nextDeliveryAt()).toBe(1_050_000)
+    expect(own).not.toBe('')
+  })
+
+  test('a task that was canceled while it was submitted is asked for at once where its process died', async () => {
+    const store = await open()
+    const { taskId, jobId } = await claimed(store)
+    await store.cancelJob({ jobId, now: 1_000_100 })
+    expect(await store.nextPollAt()).toBeGreaterThan(1_000_200)
+    await store.recoverClaims({ by: '', now: 1_000_200, pollAt: 1_000_200 })
+    expect((await store.duePolls(1_000_200, 9)).map(task => task.taskId)).toEqual([taskId])
+  })
+
+  test('after a clock was set back nothing waits for longer than its longest wait, and what waits for less goes on waiting', async () => {
+    const store = await open()
+    const now = 1_000_000
+    const clamp = { now, firstPollMs: 700_000, pollEveryMs: 30_000 }
+    await store.createJob(newJob({ now: now + 3_600_000 }))
+    expect(await store.nextQueuedAt()).toBe(now + 3_600_000)
+    expect(await store.clampWaits(clamp)).toBe(1)
+    expect(await store.nextQueuedAt()).toBe(now)
+    const { taskId } = await claimed(store, { now, request: { ...request, webhookUrl: 'https://example.com/hook' } })
+    await store.taskSubmitted({ taskId, providerTaskId: 't-1', traceId: null, now, pollAt: now + 900_000 })
+    // The other one was claimed as well, and would be asked for when its claim is over.
+    expect(await store.clampWaits(clamp)).toBe(2)
+    expect(await store.nextPollAt()).toBe(now + 700_000)
+    await store.taskPolled({ taskId, pollAt: now + 40_000 })
+    expect(await store.clampWaits(clamp)).toBe(0)
+    expect(await store.nextPollAt()).toBe(now + 40_000)
+    await apply(store, taskId, succeeded(), now + 3_600_000)
+    expect(await store.clampWaits(clamp)).toBe(2)
+    expect([await store.nextCopyAt(), await store.nextDeliveryAt()]).toEqual([now, now])
+    // While it is being sent, it is not to be sent a second time.
+    await store.claimDeliveries({ by: 'me', now, until: now + 3_600_000, limit: 1, busyHosts: [] })
+    await store.clampWaits(clamp)
+    expect(await store.nextDeliveryAt()).toBe(now + 120_000)
+    expect(await store.clampWaits(clamp)).toBe(0)
   })
 
   test('a callback that could not be read is noted, and its task is to be asked for at once', async () => {
