@@ -44,7 +44,7 @@ export function waitCommands(database: Database.Database) {
         // A time at which something was due at once is no wait at all.
         clamp(tasks, setTask, now, ({ tried }) => (tried === 0 ? 0 : submitRetryAt(tried, null, 0, 1))) +
         clamp(polls, setPoll, now, ({ tried }) => (tried === 0 ? firstPollMs : pollRetryAt(tried, pollEveryMs, 0))) +
-        clamp(copies, setCopy, now, ({ tried }) => (tried === 0 ? 0 : (copyRetryAt(tried, 0, 1) ?? 0))) +
+        clamp(copies, setCopy, now, ({ tried }) => (tried === 0 ? 0 : (copyRetryAt(tried, 0, 0, 1) ?? 0))) +
         clamp(deliveries, setDelivery, now, ({ tried, claimed }) =>
           claimed === 1 ? deliveryLeaseMs : tried === 0 ? 0 : (deliveryRetryAt(tried, Number.POSITIVE_INFINITY, 0, 1) ?? 0),
         )
