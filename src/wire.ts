@@ -11,6 +11,7 @@ import { openDisk } from './files/disk.ts'
 import { loadSecrets } from './files/secret.ts'
 import { makeApp } from './http/app.ts'
 import { makeLinks } from './http/links.ts'
+import { placeholderCallbacks } from './http/openai-request.ts'
 import { makeRenderer } from './http/rendered.ts'
 import { makeMeter } from './metrics/meter.ts'
 import { makeMetrics } from './metrics/metrics.ts'
@@ -124,6 +125,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   const links = makeLinks(baseUrl, signer, () => clock.now())
   const bodies = makeResultBodies(disk, links)
   const renderer = makeRenderer(store, links, clock)
+  const held = makeHeld({ ...shared, watch })
   const feed = await startFeed({ ...shared, links })
   const app = await makeApp({
     feed,
@@ -131,7 +133,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     renderer,
     pace: makePace(store, clock),
     smaller: makeSmaller(shared),
-    held: makeHeld({ ...shared, watch }),
+    held,
     store,
     blobs: disk,
     watch,
@@ -161,6 +163,9 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
       maxResultBytes: config.maxCallbackBytes,
     }),
     requestLimits,
+    answerWithinS: config.answerWithinS,
+    waitMaxS: config.waitMaxS,
+    isPlaceholderCallback: placeholderCallbacks([config.providerBaseUrl, ...(sandbox === null ? [] : [sandbox.baseUrl])]),
     limits: { maxImageBytes: config.maxImageBytes, maxRequestBytes: config.maxRequestBytes },
     maxCallbackBytes: config.maxCallbackBytes,
     access: {
@@ -185,6 +190,8 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   const now = clock.now()
   const recovered = await store.recoverClaims({ by: '', now, pollAt: config.providerTasksPath === '' ? null : now })
   if (recovered > 0) log.warn({ tasks: recovered }, 'submits.interrupted')
+  const waiters = await store.recoverWaiters({ by: instance, now })
+  if (waiters > 0) log.warn({ connections: waiters }, 'answers.interrupted')
   await app.listen({ host: config.host, port: config.port })
   addresses.listensOn(portOf(app, config.port))
 
@@ -204,6 +211,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     metrics.close()
     await Promise.all([closeApp(app, deadline), started.close(deadline)])
     await providerSide.close()
+    await held.close()
     await store.close()
     lock.release()
   }
