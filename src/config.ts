@@ -33,6 +33,9 @@ export type Config = {
   pollEveryS: number
   rateLimitMax: number
   rateLimitWindowS: number
+  /** How long a held call of OpenAI's interface, and `?wait=`, may take. */
+  answerWithinS: number
+  waitMaxS: number
   maxImageBytes: number
   maxRequestBytes: number
   maxCallbackBytes: number
@@ -230,6 +233,8 @@ export function readConfig(environment: Environment, { readFile = readText, faul
     pollEveryS: integer('POLL_EVERY_S', 30, 1, 86_400),
     rateLimitMax: integer('RATE_LIMIT_MAX', 120, 1, 1_000_000_000),
     rateLimitWindowS: integer('RATE_LIMIT_WINDOW_S', 60, 1, 86_400),
+    answerWithinS: integer('ANSWER_WITHIN_S', 280, 1, 600),
+    waitMaxS: integer('WAIT_MAX_S', 90, 1, 600),
     maxImageBytes: integer('MAX_IMAGE_BYTES', 50 * mebibyte, 1, 2 ** 40),
     maxRequestBytes: integer('MAX_REQUEST_BYTES', 256 * mebibyte, 1, 2 ** 40),
     maxCallbackBytes: integer('MAX_CALLBACK_BYTES', 512 * mebibyte, 1, 2 ** 40),

@@ -13,6 +13,7 @@ import { loadSecrets } from './files/secret.ts'
 import { makeApp } from './http/app.ts'
 import { type ApiKeys, makeKeyring } from './http/keyring.ts'
 import { makeLinks } from './http/links.ts'
+import { placeholderCallbacks } from './http/openai-request.ts'
 import { makeRenderer } from './http/rendered.ts'
 import { makeMeter } from './metrics/meter.ts'
 import { makeMetrics } from './metrics/metrics.ts'
@@ -136,6 +137,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   const links = makeLinks(baseUrl, signer, () => clock.now())
   const bodies = makeResultBodies(disk, links)
   const renderer = makeRenderer(store, links, clock)
+  const held = makeHeld({ ...shared, watch })
   const feed = await startFeed({ ...shared, links })
   const keyring = makeKeyring(config.apiKeys, config.adminKey)
   const app = await makeApp({
@@ -144,7 +146,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     renderer,
     pace: makePace(store, clock),
     smaller: makeSmaller(shared),
-    held: makeHeld({ ...shared, watch }),
+    held,
     store,
     blobs: disk,
     watch,
@@ -174,6 +176,9 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
       maxResultBytes: config.maxCallbackBytes,
     }),
     requestLimits,
+    answerWithinS: config.answerWithinS,
+    waitMaxS: config.waitMaxS,
+    isPlaceholderCallback: placeholderCallbacks([config.providerBaseUrl, ...(sandbox === null ? [] : [sandbox.baseUrl])]),
     limits: { maxImageBytes: config.maxImageBytes, maxRequestBytes: config.maxRequestBytes },
     maxCallbackBytes: config.maxCallbackBytes,
     access: {
@@ -219,6 +224,7 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     metrics.close()
     await Promise.all([closeApp(app, deadline), started.close(deadline)])
     await providerSide.close()
+    await held.close()
     await store.close()
     await reserve.keep(0)
     lock.release()

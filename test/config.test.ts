@@ -30,6 +30,8 @@ describe('with nothing set', () => {
       pollEveryS: 30,
       rateLimitMax: 120,
       rateLimitWindowS: 60,
+      answerWithinS: 280,
+      waitMaxS: 90,
       maxImageBytes: 52_428_800,
       maxRequestBytes: 268_435_456,
       maxCallbackBytes: 536_870_912,
@@ -44,7 +46,7 @@ describe('with nothing set', () => {
 
   const names = `HOST PORT PUBLIC_URL DATA_DIR SECRET PROVIDER PROVIDER_API_KEY PROVIDER_BASE_URL PROVIDER_EDITS_PATH SANDBOX_PORT
     SANDBOX_DELAY_MS SANDBOX_FAULTS API_KEYS ADMIN_KEY ALLOW_ANONYMOUS MAX_IN_FLIGHT JOB_TIMEOUT_S SUBMIT_TIMEOUT_MS POLL_AFTER_S
-    POLL_EVERY_S RATE_LIMIT_MAX RATE_LIMIT_WINDOW_S MAX_IMAGE_BYTES MAX_REQUEST_BYTES MAX_CALLBACK_BYTES RETENTION_DAYS
+    POLL_EVERY_S RATE_LIMIT_MAX RATE_LIMIT_WINDOW_S ANSWER_WITHIN_S WAIT_MAX_S MAX_IMAGE_BYTES MAX_REQUEST_BYTES MAX_CALLBACK_BYTES RETENTION_DAYS
     WEBHOOK_SECRETS WEBHOOK_ALLOW_PRIVATE FETCH_ALLOW_PRIVATE TRUST_PROXY LOG_LEVEL`.split(/\s+/)
 
   test.each(['', '  '])('variables that are there but hold %j are not set, as in a compose file that passes them on', empty => {

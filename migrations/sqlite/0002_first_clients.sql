@@ -18,11 +18,20 @@ alter table tasks add column record_type text; -- the type of its record at the 
 alter table jobs add column client_trace_id text;
 create index jobs_by_client_trace on jobs (owner, client_trace_id) where client_trace_id is not null;
 
--- Whose connection waits for a job, and how the last one ended.
+-- Who waits for a job's answer on a connection that is held for it, and how the last such connection ended.
 alter table jobs add column caller text; -- the address it was submitted from, where no keys are configured
-alter table jobs add column held_by text; -- the process that holds a connection for it
-alter table jobs add column held_count integer; -- the retry count that the connection's request named; 0: not marked as a retry
 alter table jobs add column undelivered_at integer; -- when a connection that waited for it ended without its answer
+create table waiters (
+  job_id      text    not null,
+  connection  text    not null, -- an id of ours
+  held_by     text    not null, -- the process that has the connection
+  retry_count integer not null, -- as its request says; 0: not marked as a retry
+  constraint waiters_key primary key (job_id, connection),
+  constraint waiters_job foreign key (job_id) references jobs (id) on delete cascade
+) strict, without rowid;
+-- Only what may still be claimed: each request of OpenAI's interface is looked for here.
+create index jobs_unanswered on jobs (owner, fingerprint, created_at) where answered_at is null;
+drop index jobs_by_fingerprint;
 
 -- The outbox.
 alter table deliveries add column claimed_by text -- the process that is sending it now

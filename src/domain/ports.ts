@@ -83,6 +83,10 @@ export const callbackAnswers = [
 ] as const
 export type CallbackAnswer = (typeof callbackAnswers)[number]
 
+/** How a request got another's job: a marked retry, one that is not marked, or a marked one beside a connection that waits too. */
+export const claimKinds = ['marked', 'unmarked', 'joined'] as const
+export type ClaimKind = (typeof claimKinds)[number]
+
 /** A task's first result: what its model is counted as, and ms since its submit, null where that is not known. */
 export type Arrival = { model: string; kind: 'succeeded' | 'failed'; waitedMs: number | null }
 
@@ -97,6 +101,8 @@ export interface Meter {
   polled(outcome: 'finished' | 'unfinished' | 'failed'): void
   /** One POST was made to a client's address. `given_up`: it failed, and is not tried again. */
   deliveryAttempted(outcome: 'delivered' | 'failed' | 'given_up'): void
+  /** A request of OpenAI's interface got the job of an earlier one. */
+  claimed(kind: ClaimKind): void
   /** So many writes were committed together. */
   committed(writes: number, durationMs: number): void
   /** A request that is not a callback was answered. `route` is its pattern, or `unknown`. */

@@ -1,5 +1,5 @@
 import type { JobStatus, MoveOutcome, Source } from './job.ts'
-import type { Arrival, StoredFile } from './ports.ts'
+import type { Arrival, ClaimKind, StoredFile } from './ports.ts'
 import type {
   CallbackRecord,
   ClaimedTask,
@@ -40,10 +40,22 @@ export type NewJob = {
   retryOf: string | null
   now: number
   expiresAt: number
-  /** The connection of its request is held for the result: until it is given it, a retry may claim the job. */
-  held: boolean
+  /** The connection that is held for its answer: until one was given it, a retry may claim the job. null: none may. */
+  waiter: Waiter | null
   /** `expiresBefore`: a key older than this no longer holds. */
   idempotency: { key: string; expiresBefore: number } | null
+}
+
+/** A connection that is held for a job's answer. */
+export type Waiter = {
+  /** An id of ours. */
+  connection: string
+  /** The process that has it. */
+  by: string
+  /** How often its client asked before, as its request says; 0: not marked as a retry. */
+  count: number
+  /** The client's address, where no keys are configured. */
+  caller: string | null
 }
 
 export type Created = { kind: 'created' } | { kind: 'exists'; jobId: string; fingerprint: string }
@@ -110,8 +122,6 @@ export interface JobStore {
   countJobs(filter: JobFilter): Promise<number>
   /** The jobs that have a task of this trace at the provider. */
   jobsByTrace(traceId: string): Promise<JobRecord[]>
-  /** Held jobs of the same request whose answer was never given, newest first. */
-  unanswered(a: { owner: string; fingerprint: string; createdAfter: number; limit: number }): Promise<string[]>
   /** How long the newest succeeded jobs took, from submit to end. */
   recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]>
   taskRef(taskId: number): Promise<TaskRef | null>
@@ -134,8 +144,22 @@ export interface JobStore {
 
   /** Writes a job with its tasks and its idempotency key, or tells which job has the key already. */
   createJob(job: NewJob): Promise<Created>
-  /** The result was given to the request that was held for it. */
-  jobAnswered(a: { jobId: string; now: number }): Promise<void>
+  /**
+   * Has a connection wait for the newest job of the same request, created after `createdAfter`, whose answer was never delivered
+   * and for which nobody waits. One that is not marked as a retry gets only what a connection that ended after `endedAfter` did
+   * not get, of the same caller, and nothing that ended unbilled. A marked one may join those who asked less often.
+   */
+  claimAnswer(a: {
+    owner: string
+    fingerprint: string
+    waiter: Waiter
+    createdAfter: number
+    endedAfter: number
+  }): Promise<{ jobId: string; kind: ClaimKind } | null>
+  /** A connection that waited has ended. `delivered`: with the job's answer, so that nobody may claim it any more. */
+  waiterGone(a: { jobId: string; connection: string; delivered: boolean; now: number }): Promise<void>
+  /** The connections of all other processes have ended, with them: nobody knows who got what. Gives how many. */
+  recoverWaiters(a: { by: string; now: number }): Promise<number>
   /** Keeps what the first request under a key was answered, for those that follow; nothing where the job is deleted. */
   saveAnswer(a: { owner: string; key: string; job: JobRecord }): Promise<void>
   cancelJob(a: { jobId: string; now: number }): Promise<'canceled' | 'final' | 'unknown'>

@@ -43,6 +43,14 @@ export type AccessCounts = {
   countUnknown: (request: FastifyRequest) => Promise<void>
 }
 
+/** Clients of OpenAI's interface, and of the provider's, look for more than there is. */
+const offered =
+  'there is no such route: this service edits pictures, by POST /v1/images/edits, /openai/images/edits or /jobs, and tells of them by POST /openai/tasks and GET /v1/models; /docs has every route'
+
+function noSuchRoute({ url, is404 }: FastifyRequest): string {
+  return is404 && /^\/(v1|openai)(\/|$)/.test(url) ? offered : 'there is no such route'
+}
+
 /** Who may do what, and how often. Added before any route. */
 export async function addAccess(app: FastifyInstance, options: AccessOptions): Promise<AccessCounts> {
   const { keyring } = options
@@ -95,7 +103,7 @@ export async function addAccess(app: FastifyInstance, options: AccessOptions): P
     // Before anything looks at the body: of what type it is makes no difference here.
     if (access === undefined || request.is404 || (access === 'admin' && !keyring.hasAdmin)) {
       await count('refused', request)
-      throw new ServiceError('not_found', 'there is no such route')
+      throw new ServiceError('not_found', noSuchRoute(request))
     }
     if (access === 'picture' && options.isSigned(request)) return
     if (keyring.isOpen && !readingMethods.includes(request.method)) await refuseOtherSites(request)

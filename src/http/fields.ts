@@ -96,6 +96,8 @@ async function readJsonFields(
   const { value } = lifted
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(null, 'the body must be a JSON object')
   const fields = new Map<string, FieldValue[]>()
+  // Without a value, which no field of a body is: it tells that the pictures were named as OpenAI's JSON does it.
+  if (dialect === 'openai' && 'images' in value) fields.set('images', [])
   for (const [given, item] of Object.entries(value)) {
     const name = dialect === 'openai' && given === 'images' ? 'image' : given
     if (pictureField(name) === null) {

@@ -12,7 +12,7 @@ import type { Pace } from '../steps/pace.ts'
 import type { Watch } from '../steps/watch.ts'
 import { callerOf, maySee } from './access.ts'
 import { ignoreBodies } from './bodies.ts'
-import { jobsPerPage, longestWaitS } from './bounds.ts'
+import { jobsPerPage } from './bounds.ts'
 import { clientGone } from './connections.ts'
 import { type FieldLimits, readFields } from './fields.ts'
 import { findJob, noSuchJob } from './find-job.ts'
@@ -33,18 +33,19 @@ export type JobRoutesDeps = {
   pace: Pace
   limits: FieldLimits
   requestLimits: RequestLimits
+  waitMaxS: number
   newId: (prefix: string) => string
 }
 
 /** Seconds to wait, from `?wait=` or `Prefer: wait=`; null where neither is there. */
-function waitOf(request: FastifyRequest<{ Querystring: Query }>): number | null {
+function waitOf(request: FastifyRequest<{ Querystring: Query }>, mostS: number): number | null {
   const { wait } = request.query
   const preferred = /(?:^|[,;]\s*)wait\s*=\s*"?([^",;\s]*)/i.exec(String(request.headers.prefer ?? ''))?.[1]
   const given = wait ?? preferred
   if (given === undefined) return null
   if (typeof given !== 'string' || !/^\d+$/.test(given))
     throw invalid('wait', 'wait must be a whole number of seconds, 0 or more')
-  return Math.min(longestWaitS, Number(given))
+  return Math.min(mostS, Number(given))
 }
 
 type Query = Record<string, string | string[] | undefined>
@@ -157,7 +158,7 @@ export function jobRoutes(deps: JobRoutesDeps) {
     })
 
     app.get<ById>('/jobs/:taskId', { config: { access: 'read' }, schema: schemas.getJob }, async (request, reply) => {
-      const waitS = waitOf(request)
+      const waitS = waitOf(request, deps.waitMaxS)
       const caller = callerOf(request)
       const { taskId } = request.params
       const shown = knownTo(caller, taskId) ?? (await findRendered(caller, taskId))

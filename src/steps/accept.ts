@@ -5,7 +5,7 @@ import type { JobRecord } from '../domain/records.ts'
 import type { Input, JobRequest } from '../domain/request.ts'
 import { fingerprint, tasksNeeded } from '../domain/request.ts'
 import { idempotencyMs } from '../domain/retry.ts'
-import type { JobStore } from '../domain/store.ts'
+import type { JobStore, Waiter } from '../domain/store.ts'
 import type { Fetcher } from '../net/fetch.ts'
 import { type Accepted, acceptedAs } from './accepted.ts'
 import { makeInputFetch } from './input-fetch.ts'
@@ -31,8 +31,8 @@ export type Order = {
   jobId: string
   owner: string
   idempotencyKey: string | null
-  /** Whether the connection is held for the result; asked after the request was read. */
-  isHeld?: () => boolean
+  /** Who waits for its answer, so that retries may claim it; asked just before the job is made. null: no retry may. */
+  waiter?: () => Waiter | null
   /** Finds a job that the same request made before and whose answer never arrived: it is answered for instead of a new one. */
   claim?: (fingerprint: string) => Promise<string | null>
 }
@@ -102,7 +102,7 @@ export function makeAccept(deps: AcceptDeps): Accept {
       tasks: tasksNeeded(request.edit),
       retryOf,
       now,
-      held: order.isHeld?.() === true,
+      waiter: order.waiter?.() ?? null,
       expiresAt: now + request.timeoutS * 1_000,
       idempotency: key === null ? null : { key, expiresBefore: now - idempotencyMs },
     })

@@ -16,8 +16,8 @@ export type TakeOverDeps = {
 }
 
 /**
- * Takes over what a process left that had the data folder before: submits of which nobody knows what became of them, and notices that
- * were being sent. Where the disk has no room for that, it resolves all the same and goes on until there is room, or the signal fires.
+ * Takes over what a process left that had the data folder before: submits of which nobody knows what became of them, notices that
+ * were being sent, and held connections that ended with it. Where the disk has no room for that, it resolves all the same and goes on until there is room, or the signal fires.
  */
 export async function takeOver({ store, clock, log, by, asks, withRoom }: TakeOverDeps, signal: AbortSignal): Promise<void> {
   async function once(): Promise<void> {
@@ -25,6 +25,8 @@ export async function takeOver({ store, clock, log, by, asks, withRoom }: TakeOv
     const tasks = await store.recoverClaims({ by, now, pollAt: asks ? now : null })
     if (tasks > 0) log.warn({ tasks }, 'submits.interrupted')
     await store.recoverDeliveries({ by, now })
+    const connections = await store.recoverWaiters({ by, now })
+    if (connections > 0) log.warn({ connections }, 'answers.interrupted')
   }
   try {
     await withRoom(once)

@@ -14,10 +14,6 @@ export function makeReads(database: Database.Database) {
   const jobIdsByTrace = database.prepare<{ traceId: string }, { job_id: string }>(
     'select job_id from tasks where trace_id = (select @traceId) order by id desc limit 10',
   )
-  const unanswered = database.prepare<object, { id: string }>(`
-    select id from jobs
-    where owner = @owner and fingerprint = @fingerprint and created_at > @createdAfter and answered_at is null
-    order by id desc limit @limit`)
   const durations = database.prepare<{ limit: number }, { model: string; size: string | null; durationMs: number }>(`
     select model, json_extract(params, '$.size') as size, completed_at - submitted_at as durationMs from (
       select model, params, status, completed_at, submitted_at from jobs
@@ -38,9 +34,6 @@ export function makeReads(database: Database.Database) {
     },
     async jobsByTrace(traceId: string): Promise<JobRecord[]> {
       return readJobs(jobIdsByTrace.all({ traceId }))
-    },
-    async unanswered(a: { owner: string; fingerprint: string; createdAfter: number; limit: number }): Promise<string[]> {
-      return unanswered.all(a).map(row => row.id)
     },
     async recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]> {
       return durations.all({ limit })

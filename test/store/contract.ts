@@ -217,6 +217,103 @@ export function storeContract(open: () => Promise<JobStore>): void {
     expect(await store.idempotencyKey('', 'k')).toMatchObject({ jobId: second.id, answer: null })
   })
 
+  const day = 86_400_000
+  const waiter = (connection: string, changes = {}) => ({ connection, by: 'me', count: 0, caller: null, ...changes })
+  const ask = (store: JobStore, connection: string, changes = {}, now = 1_000_300) =>
+    store.claimAnswer({
+      owner: '',
+      fingerprint: 'a'.repeat(64),
+      waiter: waiter(connection, changes),
+      createdAfter: now - day,
+      endedAfter: now - 600_000,
+    })
+  /** A job for which one connection waits. */
+  async function awaited(store: JobStore, connection: string, changes = {}): Promise<string> {
+    const job = newJob({ waiter: waiter(connection), ...changes })
+    await store.createJob(job)
+    return job.id
+  }
+  const gone = (store: JobStore, jobId: string, connection: string, delivered = false, now = 1_000_200) =>
+    store.waiterGone({ jobId, connection, delivered, now })
+
+  test('a job is claimed by one connection at a time, and again when that ends without its answer', async () => {
+    const store = await open()
+    const jobId = await awaited(store, 'first')
+    expect(await ask(store, 'early')).toBeNull()
+    await gone(store, jobId, 'first')
+    const claims = await Promise.all(['a', 'b', 'c'].map(connection => ask(store, connection)))
+    expect(claims).toEqual([{ jobId, kind: 'unmarked' }, null, null])
+    await gone(store, jobId, 'a')
+    expect(await ask(store, 'd', { count: 1 })).toEqual({ jobId, kind: 'marked' })
+    await gone(store, jobId, 'd', true)
+    // What is delivered stays so, whatever a connection that was late to end says of it.
+    await gone(store, jobId, 'd')
+    expect(await ask(store, 'e')).toBeNull()
+    expect(await ask(store, 'f', { count: 2 })).toBeNull()
+  })
+
+  test('the newest job of the same owner and request is claimed, within its time', async () => {
+    const store = await open()
+    const old = await awaited(store, 'old')
+    const young = await awaited(store, 'young', { now: 1_000_100 })
+    await gone(store, old, 'old', false, 1_000_150)
+    await gone(store, young, 'young', false, 1_000_150)
+    await gone(store, await awaited(store, 'theirs', { owner: 'web' }), 'theirs')
+    await gone(store, await awaited(store, 'other', { fingerprint: 'b'.repeat(64) }), 'other')
+    await store.createJob(newJob())
+    expect(await ask(store, 'late', {}, 1_600_150)).toBeNull()
+    expect(await ask(store, 'in time', {}, 1_600_149)).toMatchObject({ jobId: young })
+    await gone(store, young, 'in time', true)
+    expect(await ask(store, 'too late', { count: 1 }, 1_000_000 + day)).toBeNull()
+    expect(await ask(store, 'within a day', { count: 1 }, 999_999 + day)).toMatchObject({ jobId: old })
+    await gone(store, old, 'within a day', true)
+    expect(await ask(store, 'nothing left', { count: 1 })).toBeNull()
+  })
+
+  test('a request that is not marked as a retry gets no job that ended unbilled, and none of another address', async () => {
+    const store = await open()
+    const jobId = await awaited(store, 'first', { waiter: waiter('first', { caller: '10.0.0.1' }) })
+    await gone(store, jobId, 'first')
+    expect(await ask(store, 'elsewhere', { caller: '10.0.0.2' })).toBeNull()
+    expect(await ask(store, 'same', { caller: '10.0.0.1' })).toMatchObject({ jobId })
+    await gone(store, jobId, 'same')
+    await store.claimTasks(claim)
+    const task = (await store.job(jobId))?.tasks[0]?.id ?? -1
+    await store.taskRefused({ taskId: task, error: { code: 'forbidden', message: 'no', traceId: null }, now: 1_000_250 })
+    expect(await ask(store, 'anew', { caller: '10.0.0.1' })).toBeNull()
+    expect(await ask(store, 'marked', { caller: '10.0.0.2', count: 1 })).toEqual({ jobId, kind: 'marked' })
+  })
+
+  test('where all are waited for, a marked retry joins the newest that was asked for less often', async () => {
+    const store = await open()
+    const first = await awaited(store, 'first')
+    const second = await awaited(store, 'second', { now: 1_000_100 })
+    expect(await ask(store, 'again', { count: 1 })).toEqual({ jobId: second, kind: 'joined' })
+    expect(await ask(store, 'another', { count: 1 })).toEqual({ jobId: first, kind: 'joined' })
+    expect(await ask(store, 'a third', { count: 1 })).toBeNull()
+    expect(await ask(store, 'once more', { count: 2 })).toEqual({ jobId: second, kind: 'joined' })
+    // One that waits is enough to keep others off; one that is given the answer is enough to end it.
+    await gone(store, second, 'second')
+    expect(await ask(store, 'unmarked')).toBeNull()
+    await gone(store, second, 'again', true)
+    await gone(store, second, 'once more')
+    expect(await ask(store, 'late', { count: 9 })).toEqual({ jobId: first, kind: 'joined' })
+  })
+
+  test('the connections of a process that died have ended with it, and count from when that is noticed', async () => {
+    const store = await open()
+    const dead = await awaited(store, 'a', { waiter: waiter('a', { by: 'dead' }) })
+    const alive = await awaited(store, 'b', { fingerprint: 'b'.repeat(64) })
+    expect(await store.recoverWaiters({ by: 'me', now: 5_000_000 })).toBe(1)
+    expect(await ask(store, 'too late', {}, 5_600_000)).toBeNull()
+    expect(await ask(store, 'in time', {}, 5_599_999)).toMatchObject({ jobId: dead })
+    expect(
+      await store.claimAnswer({ owner: '', fingerprint: 'b'.repeat(64), waiter: waiter('c'), createdAfter: 0, endedAfter: 0 }),
+    ).toBe(null)
+    await store.cancelJob({ jobId: alive, now: 1_000_400 })
+    expect(await store.deleteJob({ jobId: alive })).toBe(true)
+  })
+
   test('only a final job is deleted, with everything that belongs to it', async () => {
     const store = await open()
     const { jobId, taskId } = await claimed(store)

@@ -26,7 +26,7 @@ const editedPicture = named(
 
 const editAnswerSchema = named(
   'EditAnswer',
-  object(
+  withOptional(
     {
       success: flag('Always true.'),
       ...ids,
@@ -35,6 +35,7 @@ const editAnswerSchema = named(
       job_id: text('The job.'),
       data: list(ref('EditedPicture'), 'The pictures.'),
     },
+    { usage: { type: 'object', additionalProperties: true, description: 'What it used, where the provider says so.' } },
     { description: 'An edit whose pictures are there.', examples: [editAnswer] },
   ),
 )
