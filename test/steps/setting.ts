@@ -145,7 +145,7 @@ export async function until<T>(look: () => T | null | undefined | false | Promis
       if (found === null || found === undefined || found === false) throw new Error(`still waiting: ${look.toString()}`)
       return found
     },
-    { timeout: 10_000, interval: 4 },
+    { timeout: 100_000, interval: 4 },
   )
 }
 
