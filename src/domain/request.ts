@@ -4,6 +4,7 @@ import { type Fields, integer, isLonger, structure, text } from './fields.ts'
 import { checkInputs, type Input, imageFields } from './inputs.ts'
 import { defaultModel, findModel } from './models.ts'
 import { checkNames, checkParams } from './params.ts'
+import { checkTrace } from './trace.ts'
 
 export type { Fields, FieldValue } from './fields.ts'
 export { checkIdempotencyKey, fingerprint } from './fingerprint.ts'
@@ -46,7 +47,18 @@ export type RequestLimits = {
 export const maxPromptLength = 32_000
 export const maxN = 10
 /** The fields that have a rule of their own; all others are parameters. */
-const ruled = new Set(['prompt', 'model', 'mask', 'n', 'webhook_url', 'webhook_events', 'metadata', 'timeout_s', ...imageFields])
+const ruled = new Set([
+  'prompt',
+  'model',
+  'mask',
+  'n',
+  'trace_id',
+  'webhook_url',
+  'webhook_events',
+  'metadata',
+  'timeout_s',
+  ...imageFields,
+])
 
 function checkPrompt(fields: Fields): string {
   const prompt = text(fields, 'prompt')
@@ -113,7 +125,7 @@ export function checkRequest(fields: Fields, limits: RequestLimits): JobRequest 
   const prompt = checkPrompt(fields)
   const inputs = checkInputs(fields, model, warnings)
   const n = integer(fields, 'n', 1, maxN) ?? 1
-  const params = checkParams(fields, ruled, model, warnings)
+  const params = { ...checkParams(fields, ruled, model, warnings), ...checkTrace(fields, n, warnings) }
   const timeoutS = integer(fields, 'timeout_s', 1, limits.jobTimeoutS)
   return {
     edit: { model: modelId, prompt, inputs, params, n },

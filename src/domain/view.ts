@@ -1,5 +1,5 @@
-import { billable, type JobStatus } from './job.ts'
-import { credits, priceMultiplier } from './models.ts'
+import { costView, usageView } from './cost.ts'
+import type { JobStatus } from './job.ts'
 import type { ImageRecord, InputRecord, JobRecord, TaskRecord } from './records.ts'
 import type { ProviderError } from './result.ts'
 
@@ -47,8 +47,15 @@ const expiredError: ProviderError = { code: 'expired', message: 'no result came 
 
 /** Why a task has no picture; null where it is not over, has one, or was canceled. */
 function errorOfTask(task: TaskRecord): ProviderError | null {
-  const error = task.status === 'expired' ? expiredError : task.status === 'failed' ? task.error : null
+  // What the provider had said of its submit, unless a picture has proved it wrong since.
+  const expired = (task.lateResultAt === null ? task.error : null) ?? expiredError
+  const error = task.status === 'expired' ? expired : task.status === 'failed' ? task.error : null
   return error === null ? null : { ...error, traceId: error.traceId ?? task.traceId }
+}
+
+/** As above; and of one that may be running, what the provider said against its submit. */
+function errorSoFar(task: TaskRecord): ProviderError | null {
+  return task.status === 'unconfirmed' || task.status === 'submitted' ? task.error : errorOfTask(task)
 }
 
 const dayMs = 86_400_000
@@ -76,7 +83,7 @@ export function timestamp(at: number | null): string | null {
 }
 
 function taskView(task: TaskRecord) {
-  const error = errorOfTask(task)
+  const error = errorSoFar(task)
   return {
     task_id: task.providerTaskId,
     status: task.status,
@@ -119,15 +126,6 @@ function inputView(jobId: string, input: InputRecord, links: Links) {
   }
 }
 
-function costView(job: JobRecord) {
-  const size = typeof job.params['size'] === 'string' ? job.params['size'] : undefined
-  return {
-    multiplier: priceMultiplier(job.model, size),
-    credits: credits(job.model, job.tasks.length),
-    billable: billable(job.tasks.map(task => task.charge)),
-  }
-}
-
 function firstError(status: JobStatus, job: JobRecord): JobError | null {
   if (status !== 'failed' && status !== 'expired') return null
   const wanted = job.tasks.find(task => task.status === status) ?? job.tasks[0]
@@ -150,6 +148,7 @@ export function jobView(job: JobRecord, links: Links) {
     inputs: job.inputs.map(input => inputView(job.id, input, links)),
     warnings: job.warnings,
     cost: costView(job),
+    usage: usageView(job),
     tasks: job.tasks.map(taskView),
     result: resultView(
       job.id,

@@ -37,9 +37,21 @@ export function resultShape(task: Task, result: Result, destination: Destination
   const asBase64 = isBase64(task)
   const data = result.pictures.map(picture => itemShape(task, picture, asBase64, filesUrl))
   const created = rules.bare ? 0 : Math.floor((task.finishedAt ?? task.createdAt) / 1000)
-  if (destination === 'answer' && rules.bare) return { created, data }
-  if (destination === 'callback' && asBase64) return { success: true, ...ids, data: { created, data } }
-  return { success: true, ...ids, created, data, elapsed: elapsedSeconds(task) }
+  const report = task.faults.has('usage') ? usageReport : {}
+  if (destination === 'answer' && rules.bare) return { created, data, ...report }
+  if (destination === 'callback' && asBase64) return { success: true, ...ids, data: { created, data }, ...report }
+  return { success: true, ...ids, created, data, ...report, elapsed: elapsedSeconds(task) }
+}
+
+/** What a result says beside its pictures, where it says it. */
+const usageReport = {
+  usage: {
+    input_tokens: 210,
+    output_tokens: 4_160,
+    total_tokens: 4_370,
+    input_tokens_details: { image_tokens: 194, text_tokens: 16 },
+  },
+  cost: { amount: 0.37, currency: 'credit' },
 }
 
 function itemShape({ order }: Task, picture: Picture, asBase64: boolean, filesUrl: string): object {
@@ -56,18 +68,25 @@ export function isBase64({ order, faults }: Task): boolean {
 
 /** A task as the tasks endpoint shows it. */
 export function recordShape(task: Task, filesUrl: string): object {
+  const isOld = task.faults.has('old-record')
+  const time = (at: number): number | string => (isOld ? new Date(at).toISOString() : at / 1000)
+  const elapsed = task.finishedAt === null ? null : elapsedSeconds(task)
   return {
     id: task.id,
     _id: task.id,
-    type: 'images',
+    type: task.order.rules.recordType,
     trace_id: task.traceId,
-    request: new JsonText(task.order.echo),
+    request: new JsonText(task.faults.has('bare-record') ? withoutCallback(task.order.echo) : task.order.echo),
     response: task.result === null ? null : resultShape(task, task.result, 'record', filesUrl),
-    created_at: task.createdAt / 1000,
-    started_at: task.createdAt / 1000,
-    finished_at: task.finishedAt === null ? null : task.finishedAt / 1000,
-    elapsed: task.finishedAt === null ? null : elapsedSeconds(task),
+    created_at: time(task.createdAt),
+    started_at: time(task.createdAt),
+    finished_at: task.finishedAt === null ? null : time(task.finishedAt),
+    ...(isOld ? { duration: elapsed } : { elapsed }),
   }
+}
+
+function withoutCallback(echo: string): string {
+  return JSON.stringify(JSON.parse(echo), (key, value: unknown) => (key === 'callback_url' ? undefined : value))
 }
 
 function elapsedSeconds({ createdAt, finishedAt }: Task): number {

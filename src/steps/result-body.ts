@@ -1,3 +1,4 @@
+import { reportOf } from '../domain/cost.ts'
 import { isFinal } from '../domain/job.ts'
 import type { Blobs } from '../domain/ports.ts'
 import type { ImageRecord, JobRecord } from '../domain/records.ts'
@@ -79,6 +80,7 @@ export function makeResultBodies(blobs: Blobs, links: Links): ResultBodies {
         created: result?.created ?? null,
         elapsed: elapsedS(job),
         job_id: job.id,
+        ...reportOf(job),
       })
       return bodyOf([`${text.slice(0, -1)},"data":`, ...list(job, base64), '}'])
     },
@@ -86,7 +88,7 @@ export function makeResultBodies(blobs: Blobs, links: Links): ResultBodies {
       const { result, error } = jobView(job, links)
       if (job.status !== 'succeeded' || result === null)
         return bodyOf([JSON.stringify({ ...head(job, false), error: failureOf(job, error) })])
-      const text = JSON.stringify(head(job, true))
+      const text = JSON.stringify({ ...head(job, true), ...reportOf(job) })
       return bodyOf([`${text.slice(0, -1)},"data":{"created":${result.created},"data":`, ...list(job, base64), '}}'])
     },
     event(job, image, base64) {
