@@ -33,7 +33,7 @@ function typeOf(code: string): string {
   if (code === 'invalid_token' || code === 'token_expired' || code === 'token_mismatched' || code === 'no_token')
     return 'authentication_error'
   if (code === 'used_up' || code === 'disabled' || code === 'forbidden') return 'permission_error'
-  if (code === 'bad_request' || code === 'api_not_implemented') return 'invalid_request_error'
+  if (code === 'bad_request' || code === 'api_not_implemented' || code === 'payload_too_large') return 'invalid_request_error'
   if (code === 'too_many_requests' || code === 'rate_limited') return 'rate_limit_error'
   return 'api_error'
 }
