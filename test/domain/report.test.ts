@@ -27,7 +27,9 @@ describe('a usage', () => {
   test('is kept as it is nested, with its numbers and nothing else', () => {
     const details = { text_tokens: 16, image_tokens: 194 }
     const usage = { input_tokens: 210, output_tokens: 4_160, input_tokens_details: details, seconds: 1.5 }
-    expect(parseUsage({ ...usage, tier: 'default', cached: null, odd: -1, list: [1], more: Number.NaN, huge: 1e13 })).toEqual(usage)
+    expect(parseUsage({ ...usage, tier: 'default', cached: null, odd: -1, list: [1], more: Number.NaN, huge: 1e13 })).toEqual(
+      usage,
+    )
   })
 
   test.each([[null], ['10'], [7], [[1]], [{}], [{ tier: 'x' }], [{ details: {} }]])('%j is none', usage => {

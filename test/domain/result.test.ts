@@ -231,14 +231,16 @@ describe('ids', () => {
     expect(parseAccepted({ data: { task_id: 't' } })).toMatchObject({ kind: 'accepted', taskId: 't' })
   })
 
-  test.each([[{}], [{ success: true }], [null], [[]], ['t'], [{ taskId: 't' }]])(
-    '%j accepts nothing',
-    body => expect(parseAccepted(body)).toBeNull(),
+  test.each([[{}], [{ success: true }], [null], [[]], ['t'], [{ taskId: 't' }]])('%j accepts nothing', body =>
+    expect(parseAccepted(body)).toBeNull(),
   )
 })
 
 describe('what a result reports', () => {
-  const [usage, cost] = [{ input_tokens: 210, total_tokens: 4_370 }, { amount: 0.37, currency: 'credit' }]
+  const [usage, cost] = [
+    { input_tokens: 210, total_tokens: 4_370 },
+    { amount: 0.37, currency: 'credit' },
+  ]
   const reported = { usage, costMicroCredits: 370_000 }
 
   test('stands at its top, or within its data, and belongs to a failure as well', () => {
