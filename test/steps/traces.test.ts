@@ -1,8 +1,10 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { JobView } from '../../src/domain/view.ts'
+import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import { testClock } from '../support/clock.ts'
 import { testFolder } from '../support/folder.ts'
-import type { Running } from '../support/service.ts'
+import { dataUrl, picture } from '../support/pictures.ts'
+import { type Running, startTestService } from '../support/service.ts'
 import {
   accept,
   aRequest,
@@ -14,6 +16,7 @@ import {
   passUntil,
   read,
   type Sent,
+  settingsFor,
   startOn,
 } from './setting.ts'
 
@@ -62,6 +65,26 @@ test('a lost submit is found by the trace id that went with it, without an addre
   expect(first).toEqual({ action: 'retrieve_batch', trace_ids: [traceOf(sent)], offset: 0, limit: 100 })
   // An id and a trace id together would be taken for the trace id alone.
   expect(provider.asked.filter(query => 'trace_ids' in query && 'ids' in query)).toEqual([])
+})
+
+test.each([
+  ['without an address for callbacks', pollMode, []],
+  ['with one, where no callback comes', { POLL_AFTER_S: '10' }, []],
+  ['with one, where records do not repeat it', { POLL_AFTER_S: '10' }, ['bare-record' as const]],
+  ['where records have an older form', { POLL_AFTER_S: '10' }, ['old-record' as const]],
+])('lost submits of every model are found, %s', async (_where, settings, faults) => {
+  const sandbox = await startSandbox({ port: 0, delayMs: 20, faults: ['reset', 'lost', ...faults] })
+  onTestFinished(() => sandbox.close())
+  // The sandbox keeps its own time, by which it is looked for.
+  const clock = testClock(Date.now())
+  const service = await startTestService({ ...settingsFor(sandbox.baseUrl), ...settings }, { clock })
+  const image = dataUrl(await picture())
+  const models = ['gpt-image-2', 'gpt-image-1', 'nano-banana', 'some-other']
+  const jobs = await Promise.all(models.map(async model => jobOf(service.submit({ ...aRequest, image, model }))))
+  await sandbox.settled()
+  for (const job of jobs)
+    expect(await ended(clock, service, job)).toMatchObject({ status: 'succeeded', tasks: [{ source: 'poll', attempts: 1 }] })
+  expect(sandbox.charges).toBe(models.length)
 })
 
 test('and with one, where its record does not repeat the callback URL', async () => {
