@@ -6,7 +6,7 @@ import { type Fields, isLonger, text } from './fields.ts'
  * tells by itself whose a task is.
  */
 
-const maxLength = 500
+export const maxTraceIdLength = 500
 
 type Params = Readonly<Record<string, unknown>>
 
@@ -14,7 +14,7 @@ type Params = Readonly<Record<string, unknown>>
 export function checkTrace(fields: Fields, n: number, warnings: string[]): Params {
   const traceId = text(fields, 'trace_id')
   if (traceId === null || traceId === '') return {}
-  if (isLonger(traceId, maxLength)) throw invalid('trace_id', `trace_id must have ${maxLength} characters at most`)
+  if (isLonger(traceId, maxTraceIdLength)) throw invalid('trace_id', `trace_id must have ${maxTraceIdLength} characters at most`)
   if (n > 1) warnings.push('trace_id does not go to the provider where n is over 1; here the job is found by it')
   return { trace_id: traceId }
 }

@@ -25,6 +25,7 @@ export const faultHelp = {
   '503-used_up': 'not run, and answered 503 used_up with JSON',
   '429-taken': 'accepted and run, but answered 429 too_many_requests with JSON that names the task_id',
   'bare-record': 'the task record does not repeat the callback_url',
+  'own-trace': 'the trace_id that was sent is ignored, and not in the task record',
   'old-record': 'the task record has `duration` for `elapsed`, and its times as ISO texts',
   usage: 'the result reports usage (tokens) and a cost of 0.37 credits',
   garbage: 'accepted and run, but answered 200 with HTML',

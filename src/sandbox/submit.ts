@@ -89,7 +89,7 @@ function judge(desk: Desk, request: FastifyRequest, received: Received): Judgeme
 async function accept({ shelf, runner, now }: Desk, order: Order, faults: ReadonlySet<FaultName>, folder: string): Promise<Task> {
   const task: Task = {
     id: randomUUID(),
-    traceId: order.traceId ?? randomUUID(),
+    traceId: (faults.has('own-trace') ? null : order.traceId) ?? randomUUID(),
     order,
     faults,
     folder,

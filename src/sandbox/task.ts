@@ -76,7 +76,7 @@ export function recordShape(task: Task, filesUrl: string): object {
     _id: task.id,
     type: task.order.rules.recordType,
     trace_id: task.traceId,
-    request: new JsonText(task.faults.has('bare-record') ? withoutCallback(task.order.echo) : task.order.echo),
+    request: new JsonText(echoOf(task)),
     response: task.result === null ? null : resultShape(task, task.result, 'record', filesUrl),
     created_at: time(task.createdAt),
     started_at: time(task.createdAt),
@@ -85,8 +85,12 @@ export function recordShape(task: Task, filesUrl: string): object {
   }
 }
 
-function withoutCallback(echo: string): string {
-  return JSON.stringify(JSON.parse(echo), (key, value: unknown) => (key === 'callback_url' ? undefined : value))
+/** What was submitted, as far as the record repeats it. */
+function echoOf({ order, faults }: Task): string {
+  const isLeftOut = (key: string): boolean =>
+    (key === 'callback_url' && faults.has('bare-record')) || (key === 'trace_id' && faults.has('own-trace'))
+  if (!faults.has('bare-record') && !faults.has('own-trace')) return order.echo
+  return JSON.stringify(JSON.parse(order.echo), (key, value: unknown) => (isLeftOut(key) ? undefined : value))
 }
 
 function elapsedSeconds({ createdAt, finishedAt }: Task): number {

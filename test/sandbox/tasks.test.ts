@@ -172,6 +172,13 @@ describe('a record', () => {
     expect(await askTasks(sandbox, { id: second?.taskId })).toMatchObject({ id: second?.taskId })
   })
 
+  test('may have a trace id of its own all the same', async () => {
+    const sandbox = await openSandbox()
+    await submitFile(sandbox, { prompt: 'fault:own-trace', async: 'true', trace_id: 'order-1' })
+    expect(await onlyRecord(sandbox)).toMatchObject({ trace_id: uuid })
+    expect(dig(await onlyRecord(sandbox), 'request')).not.toHaveProperty('trace_id')
+  })
+
   test('may leave out the callback URL', async () => {
     const [sandbox, receiver] = [await openSandbox(), await openReceiver()]
     await submitFile(sandbox, { prompt: 'fault:bare-record', callback_url: `${receiver.url}/cb` })

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { JobView } from '../../src/domain/view.ts'
 import { testClock } from '../support/clock.ts'
+import { startReceiver } from '../support/receiver.ts'
 import {
   accept,
   aRequest,
@@ -202,6 +203,19 @@ describe('what a result says that it used and cost', () => {
     await clock.advance(10_000)
     expect(await becomes(service, job.id, one => one.status === 'succeeded')).toMatchObject({ usage, cost: { credits: 0.37 } })
     expect(await service.store.job(job.id)).toMatchObject({ tasks: [{ recordType: 'images_edits' }] })
+  })
+
+  test('goes on to a client of the provider’s own interface', async () => {
+    const receiver = await startReceiver()
+    const provider = await fakeProvider()
+    const service = await startOn(provider, { WEBHOOK_ALLOW_PRIVATE: 'true' })
+    const body = JSON.stringify({ ...aRequest, callback_url: receiver.url })
+    const headers = { 'content-type': 'application/json' }
+    await service.call('/openai/images/edits', { method: 'POST', headers, body })
+    // It was accepted, so there is one.
+    await callBack(service, provider.submits[0] as Sent, { data: [{ b64_json: 'cGFpZA==' }], ...report })
+    const [sent] = await receiver.count(1)
+    expect(JSON.parse(sent?.body.toString() ?? '')).toMatchObject({ success: true, ...report, data: { data: [{}] } })
   })
 
   test('in other money than credits says nothing of credits', async () => {

@@ -71,6 +71,7 @@ test.each([
   ['without an address for callbacks', pollMode, []],
   ['with one, where no callback comes', { POLL_AFTER_S: '10' }, []],
   ['with one, where records do not repeat it', { POLL_AFTER_S: '10' }, ['bare-record' as const]],
+  ['with one, where trace ids are ignored', { POLL_AFTER_S: '10' }, ['own-trace' as const]],
   ['where records have an older form', { POLL_AFTER_S: '10' }, ['old-record' as const]],
 ])('lost submits of every model are found, %s', async (_where, settings, faults) => {
   const sandbox = await startSandbox({ port: 0, delayMs: 20, faults: ['reset', 'lost', ...faults] })
