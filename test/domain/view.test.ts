@@ -298,9 +298,13 @@ describe('what went wrong', () => {
   const balance = { code: 'used_up', message: 'Insufficient credit balance', type: 'permission_error', trace_id: 'tr-1' }
 
   test('with a submit whose outcome is unknown stands in its task at once, and in the job when it expires', () => {
-    const told = task({ status: 'unconfirmed', charge: 'possible', error: usedUp })
-    expect(view({ status: 'processing', tasks: [told] })).toMatchObject({ error: null, errors: [], tasks: [{ error: balance }] })
-    expect(view({ status: 'expired', tasks: [{ ...told, status: 'expired' }] })).toMatchObject({
+    const unconfirmed = task({ status: 'unconfirmed', charge: 'possible', error: usedUp })
+    expect(view({ status: 'processing', tasks: [unconfirmed] })).toMatchObject({
+      error: null,
+      errors: [],
+      tasks: [{ error: balance }],
+    })
+    expect(view({ status: 'expired', tasks: [{ ...unconfirmed, status: 'expired' }] })).toMatchObject({
       error: { ...balance, retryable: true },
       errors: [balance],
       tasks: [{ error: balance }],

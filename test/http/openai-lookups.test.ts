@@ -54,8 +54,8 @@ async function withJobs(requests: readonly object[], settings: Record<string, st
   const service = await startTestService(settings)
   const image = dataUrl(await picture())
   const jobs: JobView[] = []
-  for (const request of requests) {
-    const response = await service.submit({ prompt: 'dark mode', image, ...request }, bearer('web-secret'))
+  for (const changes of requests) {
+    const response = await service.submit({ prompt: 'dark mode', image, ...changes }, bearer('web-secret'))
     jobs.push((await response.json()) as JobView)
   }
   const ask = async (query: object, secret = 'web-secret') => {

@@ -72,11 +72,12 @@ const query: Schema = {
       default: recordsPerPage.usual,
     }),
   },
-  'x-examples': {
-    one: { summary: 'One task', value: { action: 'retrieve', id: exampleIds.taskId } },
-    several: { summary: 'Several', value: { action: 'retrieve_batch', ids: [exampleIds.taskId, exampleIds.jobId] } },
-    latest: { summary: 'The latest', value: { action: 'retrieve_batch', limit: 5 } },
-  },
+}
+
+const queries = {
+  one: { summary: 'One task', value: { action: 'retrieve', id: exampleIds.taskId } },
+  several: { summary: 'Several', value: { action: 'retrieve_batch', ids: [exampleIds.taskId, exampleIds.jobId] } },
+  latest: { summary: 'The latest', value: { action: 'retrieve_batch', limit: 5 } },
 }
 
 /** @param operationId as above. */
@@ -87,7 +88,10 @@ export function findTasks(operationId: string): FastifySchema {
     summary: 'Ask for tasks, as the provider has it',
     description: 'From what this service knows; the provider is not asked. There is one record for each job.',
     body: {
-      content: { 'application/json': { schema: query }, 'application/x-www-form-urlencoded': { schema: query } },
+      content: {
+        'application/json': { schema: { ...query, 'x-examples': queries } },
+        'application/x-www-form-urlencoded': { schema: query },
+      },
     },
     response: {
       200: answer({
