@@ -27,9 +27,11 @@ type Lost = LostTask & {
   traceIds: readonly string[]
 }
 
+/** The tasks by the ids that their submits got at the provider; and why a part of the search failed, where one did. */
+export type Found = { found: ReadonlyMap<string, DuePoll>; failure: unknown }
+
 /** What a search has come to. */
 type Search = {
-  /** The tasks by the ids that their submits got at the provider. */
   found: Map<string, DuePoll>
   /** Records that are a task's only if they can be nothing else. */
   maybe: { lost: Lost; record: TaskRecord }[]
@@ -44,7 +46,7 @@ function beginSearch(): Search {
 /**
  * Looks for submits whose answer nobody heard, in the provider's records: by the trace id that only this task has, and by time, where
  * a record repeats the callback URL, which names our task, or a trace id. One that a client gave decides only with all the rest.
- * Gives the tasks by the ids that their submits got there; one that was tried again may have several.
+ * A task that was tried again may have several ids. One way that fails does not stand in the other's: neither is sure to be there.
  * @param ask asks the provider, slowly.
  */
 export function makeLookup(deps: LookupDeps, ask: (query: RecordsQuery) => Promise<TaskRecord[]>) {
@@ -61,7 +63,7 @@ export function makeLookup(deps: LookupDeps, ask: (query: RecordsQuery) => Promi
   }
 
   /** Pages through records until there is nothing new in them, or `isEnough` says so: how long a page may be is not documented. */
-  async function read(
+  async function readPages(
     pageAt: (offset: number) => RecordsQuery,
     lost: readonly Lost[],
     search: Search,
@@ -92,14 +94,14 @@ export function makeLookup(deps: LookupDeps, ask: (query: RecordsQuery) => Promi
       first += group.length
       const pageAt = (offset: number): RecordsQuery => ({ traceIds, offset, limit: pageSize })
       // Where none was asked for, trace ids are not looked by there: the rest would be everybody's.
-      await read(pageAt, group, search, fresh => !fresh.some(record => record.traceIds.some(id => traceIds.includes(id))))
+      await readPages(pageAt, group, search, fresh => !fresh.some(record => record.traceIds.some(id => traceIds.includes(id))))
     }
   }
 
   async function readByTime(lost: readonly Lost[], search: Search): Promise<void> {
     const createdFromS = Math.floor(Math.min(...lost.map(one => one.from)) / 1_000)
     const createdToS = Math.ceil(Math.max(...lost.map(one => one.to)) / 1_000)
-    await read(
+    await readPages(
       offset => ({ createdFromS, createdToS, offset, limit: pageSize }),
       lost,
       search,
@@ -137,14 +139,21 @@ export function makeLookup(deps: LookupDeps, ask: (query: RecordsQuery) => Promi
     return false
   }
 
-  return async (tasks: readonly DuePoll[]): Promise<Map<string, DuePoll>> => {
+  return async (tasks: readonly DuePoll[]): Promise<Found> => {
     const lost = (await Promise.all(tasks.map(lostOf))).filter(one => one !== null)
     const search = beginSearch()
-    await readByTrace(lost, search)
+    let failure: unknown = null
+    const trying = async (work: Promise<void>): Promise<void> => {
+      await work.catch((error: unknown) => {
+        failure = error
+      })
+    }
+    await trying(readByTrace(lost, search))
     const rest = lost.filter(one => !search.isFound(one))
-    for (const group of overlapping(rest)) await readByTime(group, search)
-    await decide(search)
-    return search.found
+    for (const group of overlapping(rest)) await trying(readByTime(group, search))
+    // What was not read may be a rival.
+    if (failure === null) await decide(search)
+    return { found: search.found, failure }
   }
 }
 

@@ -45,7 +45,8 @@ export function startPoll(deps: PollDeps): PollStep {
     let rest: 'unfinished' | 'failed' = 'unfinished'
     try {
       await askForKnown(due, ended, types)
-      await askForUnknown(due, ended)
+      const failure = await askForUnknown(due, ended)
+      if (failure !== null) throw failure
     } catch (error) {
       if (stopping.signal.aborted) return null
       rest = 'failed'
@@ -92,10 +93,11 @@ export function startPoll(deps: PollDeps): PollStep {
     }
   }
 
-  /** Tasks whose submit was never answered. */
-  async function askForUnknown(due: readonly DuePoll[], ended: Set<DuePoll>): Promise<void> {
+  /** Tasks whose submit was never answered. @returns why not all could be looked for; null where nothing kept it from that. */
+  async function askForUnknown(due: readonly DuePoll[], ended: Set<DuePoll>): Promise<unknown> {
     const unknown = due.filter(task => task.providerTaskId === null)
-    const found = unknown.length === 0 ? new Map<string, DuePoll>() : await lookFor(unknown)
+    if (unknown.length === 0) return null
+    const { found, failure } = await lookFor(unknown)
     const best = new Map<DuePoll, TaskRecord>()
     for await (const record of recordsOf([...found.keys()])) {
       const task = found.get(record.taskId ?? '')
@@ -111,6 +113,7 @@ export function startPoll(deps: PollDeps): PollStep {
       await identify(task, record)
       await apply(task, record.result, ended)
     }
+    return failure
   }
 
   /** Not over, or not known: right after a submit that may be lag, not loss. */

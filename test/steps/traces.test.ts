@@ -149,6 +149,22 @@ test('a provider that does not look by trace ids is not read to its end for them
   ])
 })
 
+test.each(['trace_ids', 'created_at_min'])(
+  'where the provider does not answer to %s, the other way is gone all the same',
+  async refused => {
+    const settings = { PUBLIC_URL: 'https://us.example.com', POLL_AFTER_S: '10' }
+    const { clock, provider, service, job } = await lost({}, settings)
+    const [sent] = provider.submits
+    const record = { ...finished('t-9'), trace_id: traceOf(sent), request: sent?.fields }
+    provider.onAsked = response => {
+      const query = provider.asked.at(-1) ?? {}
+      if (refused in query) return json(response, 400, { success: false, error: { code: 'bad_request', message: 'what?' } })
+      return json(response, 200, { items: query['offset'] === 0 ? [record] : [] })
+    }
+    expect(await ended(clock, service, job)).toMatchObject({ status: 'succeeded', task_id: 't-9' })
+  },
+)
+
 test('a client’s own trace id goes to the provider, is kept, and is no reason to ask by', async () => {
   const { clock, provider, service, job } = await lost({ trace_id: 'order-1' })
   expect(traceOf(provider.submits[0])).toBe('order-1')
