@@ -72,7 +72,8 @@ const events: { readonly [E in TaskEvent['type']]: Extract<TaskEvent, { type: E 
 
 function taskIn(status: TaskStatus): TaskState {
   const nothing = { providerTaskId: null, traceId: null, source: null, submittedAt: null, completedAt: null, error: null }
-  return { ...nothing, status, attempts: 1, charge: 'possible', lateResultAt: null }
+  const told = { usage: null, costMicroCredits: null, recordType: null }
+  return { ...nothing, ...told, status, attempts: 1, charge: 'possible', lateResultAt: null }
 }
 
 /** Every move of a task that the code makes. */

@@ -14,9 +14,13 @@ alter table tasks add column usage text; -- JSON, as its result had it
 alter table tasks add column cost_micro_credits integer; -- what its result says that it cost, in millionths of a credit
 alter table tasks add column record_type text; -- the type of its record at the provider
 
--- A trace id of the client's own.
+-- A trace id of the client's own. It may be the same for any number of jobs, its tasks' too where the provider repeats it: each
+-- owner's are found without walking through everybody's.
 alter table jobs add column client_trace_id text;
-create index jobs_by_client_trace on jobs (owner, client_trace_id) where client_trace_id is not null;
+create index jobs_by_client_trace on jobs (client_trace_id, owner, id) where client_trace_id is not null;
+create index jobs_by_client_trace_time on jobs (client_trace_id, created_at) where client_trace_id is not null;
+drop index tasks_by_trace;
+create index tasks_by_trace on tasks (trace_id, owner, id) where trace_id is not null;
 
 -- Who waits for a job's answer on a connection that is held for it, and how the last such connection ended.
 alter table jobs add column caller text; -- the address it was submitted from, where no keys are configured

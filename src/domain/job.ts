@@ -1,3 +1,4 @@
+import type { Report, Usage } from './report.ts'
 import type { ProviderError } from './result.ts'
 
 export const taskStatuses = [
@@ -35,21 +36,31 @@ export type TaskState = {
   source: Source | null
   submittedAt: number | null
   completedAt: number | null
+  /** Why it has no picture; of a task that may be running, what the provider said against its submit. */
   error: ProviderError | null
   /** A result came after the final state and was kept. */
   lateResultAt: number | null
+  /** What its result says that it used. */
+  usage: Usage | null
+  /** What its result says that it cost, in millionths of a credit. */
+  costMicroCredits: number | null
+  /** The type of its record at the provider. */
+  recordType: string | null
 }
+
+/** The provider's ids, and what it reports. */
+type Told = { taskId: string | null; traceId: string | null } & Report
 
 export type TaskEvent =
   | { type: 'claimed' }
-  | { type: 'accepted'; taskId: string | null; traceId: string | null }
+  | ({ type: 'accepted'; error?: ProviderError | null } & Told)
   /** Certainly not accepted: it may be submitted again. */
   | { type: 'not_sent' }
   /** Certainly not accepted, and never will be. */
   | { type: 'refused'; error: ProviderError }
-  | { type: 'unconfirmed' }
-  | { type: 'succeeded'; source: Source; taskId: string | null; traceId: string | null }
-  | { type: 'failed'; source: Source; taskId: string | null; traceId: string | null; error: ProviderError }
+  | { type: 'unconfirmed'; error?: ProviderError | null }
+  | ({ type: 'succeeded'; source: Source } & Told)
+  | ({ type: 'failed'; source: Source; error: ProviderError } & Told)
   | { type: 'canceled' }
   | { type: 'expired' }
 
@@ -89,7 +100,14 @@ export function moveTask(task: TaskState, event: TaskEvent, now: number): Move {
     case 'claimed':
       return applied({ status: 'submitting', attempts: task.attempts + 1, charge: 'possible' })
     case 'accepted':
-      return applied({ status: 'submitted', charge: 'possible', submittedAt: task.submittedAt ?? now, ...identity(task, event) })
+      return applied({
+        status: 'submitted',
+        charge: 'possible',
+        submittedAt: task.submittedAt ?? now,
+        // What was said before it was known to be there holds no more.
+        error: event.error ?? null,
+        ...learned(task, event),
+      })
     case 'not_sent':
       return applied({ status: 'queued', charge: 'none' })
     case 'refused':
@@ -101,9 +119,9 @@ export function moveTask(task: TaskState, event: TaskEvent, now: number): Move {
         traceId: task.traceId ?? event.error.traceId,
       })
     case 'unconfirmed':
-      return applied({ status: 'unconfirmed', submittedAt: task.submittedAt ?? now })
+      return applied({ status: 'unconfirmed', submittedAt: task.submittedAt ?? now, error: event.error ?? null })
     case 'succeeded':
-      return applied({ status: 'succeeded', charge: 'made', ...ended(task, event, now) })
+      return applied({ status: 'succeeded', charge: 'made', error: null, ...ended(task, event, now) })
     case 'failed':
       return applied({ status: 'failed', charge: 'none', error: event.error, ...ended(task, event, now) })
     case 'canceled':
@@ -117,27 +135,29 @@ export function moveTask(task: TaskState, event: TaskEvent, now: number): Move {
 
 /** What an event still tells of a task that it cannot move any more. The same object where it tells nothing new. */
 function afterwards(task: TaskState, event: TaskEvent, now: number): Move {
-  const duplicate = (ids: { taskId: string | null; traceId: string | null }): Move => ({
-    outcome: 'duplicate',
-    task: changed(task, identity(task, ids)),
-  })
+  const duplicate = (told: Told): Move => ({ outcome: 'duplicate', task: changed(task, learned(task, told)) })
   const ignored = (changes: Partial<TaskState>): Move => ({ outcome: 'ignored', task: changed(task, changes) })
   switch (event.type) {
     case 'accepted':
       // The callback beat the answer, or the job was canceled meanwhile: the provider's id is still worth having.
-      return ignored({ ...identity(task, event), submittedAt: task.submittedAt ?? now })
+      return ignored({ ...learned(task, event), submittedAt: task.submittedAt ?? now })
     case 'not_sent':
     case 'refused':
       // Of a task that goes on, only what ends it tells that nothing is billed.
       return ignored(isFinal(task.status) && task.charge === 'possible' ? { charge: 'none' } : {})
     case 'succeeded':
       if (task.status === 'succeeded' || task.lateResultAt !== null) return duplicate(event)
-      return { outcome: 'late', task: { ...task, ...identity(task, event), charge: 'made', lateResultAt: now } }
+      return {
+        outcome: 'late',
+        task: { ...task, ...learned(task, event), ...reported(event), charge: 'made', lateResultAt: now },
+      }
     case 'failed':
       // It tells nothing new where the outcome at the provider is known.
       if (task.charge !== 'possible') return duplicate(event)
-      return { outcome: 'late', task: { ...task, ...identity(task, event), charge: 'none' } }
+      return { outcome: 'late', task: { ...task, ...learned(task, event), charge: 'none' } }
     case 'unconfirmed':
+      // What the provider said after the submit had been given up on.
+      if (task.status === 'unconfirmed') return ignored({ error: task.error ?? event.error ?? null })
       // It ended while its submit was under way and may be running there: from this time on it is looked for.
       return ignored(task.charge === 'possible' ? { submittedAt: task.submittedAt ?? now } : {})
     case 'claimed':
@@ -151,25 +171,29 @@ function afterwards(task: TaskState, event: TaskEvent, now: number): Move {
 
 function changed(task: TaskState, changes: Partial<TaskState>): TaskState {
   const next = { ...task, ...changes }
-  return next.providerTaskId === task.providerTaskId &&
-    next.traceId === task.traceId &&
-    next.submittedAt === task.submittedAt &&
-    next.charge === task.charge
-    ? task
-    : next
+  // The keys of an object of that very type.
+  const isNews = (Object.keys(changes) as (keyof TaskState)[]).some(name => next[name] !== task[name])
+  return isNews ? next : task
 }
 
-/** The provider's ids: the first that we learn stay. */
-function identity(task: TaskState, event: { taskId: string | null; traceId: string | null }): Partial<TaskState> {
-  return { providerTaskId: task.providerTaskId ?? event.taskId, traceId: task.traceId ?? event.traceId }
+/** What the provider says of a task: of each thing, the first that we learn stays. */
+function learned(task: TaskState, told: Told): Partial<TaskState> {
+  return {
+    providerTaskId: task.providerTaskId ?? told.taskId,
+    traceId: task.traceId ?? told.traceId,
+    usage: task.usage ?? told.usage ?? null,
+    costMicroCredits: task.costMicroCredits ?? told.costMicroCredits ?? null,
+    recordType: task.recordType ?? told.recordType ?? null,
+  }
 }
 
-function ended(
-  task: TaskState,
-  event: { source: Source; taskId: string | null; traceId: string | null },
-  now: number,
-): Partial<TaskState> {
-  return { ...identity(task, event), source: event.source, submittedAt: task.submittedAt ?? now, completedAt: now }
+/** What a picture used and cost counts before what was said without it. */
+function reported({ usage, costMicroCredits }: Report): Partial<TaskState> {
+  return { ...(usage === undefined ? {} : { usage }), ...(costMicroCredits === undefined ? {} : { costMicroCredits }) }
+}
+
+function ended(task: TaskState, event: { source: Source } & Told, now: number): Partial<TaskState> {
+  return { ...learned(task, event), source: event.source, submittedAt: task.submittedAt ?? now, completedAt: now }
 }
 
 /** A job's status follows from its tasks', and from nothing else. */

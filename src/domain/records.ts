@@ -1,7 +1,7 @@
 import type { JobEventType } from './events.ts'
 import type { JobStatus, TaskState, TaskStatus } from './job.ts'
+import type { Usage } from './report.ts'
 import type { ClientCallback } from './request.ts'
-import type { Usage } from './usage.ts'
 
 /** A job as it is stored, with all that belongs to it. Times are milliseconds since 1970. */
 export type JobRecord = {

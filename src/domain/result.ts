@@ -1,12 +1,13 @@
 import { isPicture, whatItIs } from './picture.ts'
 import type { StoredFile } from './ports.ts'
+import { parseCost, parseRecordType, parseUsage, type Report } from './report.ts'
 
 /** Why the provider did not make a picture, in its own words. */
 export type ProviderError = {
   code: string
   message: string
   traceId: string | null
-  /** The HTTP status of the answer that refused the submit, where one did. */
+  /** The HTTP status of the answer to the submit that said so, where one did. */
   status?: number
 }
 
@@ -23,8 +24,9 @@ export type Result =
       images: readonly ResultImage[]
       /** What of the result is no picture, and was left out, in words for a client. Left out: nothing. */
       warnings?: readonly string[]
-    } & Ids)
-  | ({ kind: 'failed'; error: ProviderError } & Ids)
+    } & Ids &
+      Report)
+  | ({ kind: 'failed'; error: ProviderError } & Ids & Report)
 
 /** The provider took the task and will tell later. */
 export type Accepted = { kind: 'accepted'; taskId: string; traceId: string | null }
@@ -132,6 +134,14 @@ function secondsOrNull(value: unknown): number | null {
   return typeof value === 'number' && value >= 1 && value <= latestS ? Math.floor(value) : null
 }
 
+/** What a body reports beside its pictures: at its top, or within the `data` that holds them. */
+function reportIn(body: JsonObject, depth = 0): Report {
+  const usage = parseUsage(body['usage'])
+  const costMicroCredits = parseCost(body['cost'])
+  const inner = isObject(body['data']) && depth < maxNesting ? reportIn(body['data'], depth + 1) : {}
+  return { ...inner, ...(usage === null ? {} : { usage }), ...(costMicroCredits === null ? {} : { costMicroCredits }) }
+}
+
 /** The most pictures that one result may have: no model makes more than ten, and each becomes a row. */
 export const maxResultPictures = 256
 
@@ -160,38 +170,69 @@ export function parseResult(body: unknown, fileOf: FileLookup): Result | null {
   const images = items.filter((item): item is ResultImage => !('missing' in item))
   if (images.length > maxResultPictures) return null
   if (images.length > 0) {
-    return { kind: 'succeeded', ...ids, created: secondsOrNull(found?.created), images, ...leftOut(items) }
+    return { kind: 'succeeded', ...ids, created: secondsOrNull(found?.created), images, ...leftOut(items), ...reportIn(body) }
   }
   const error = parseError(body)
-  return error === null ? null : { kind: 'failed', ...ids, error }
+  return error === null ? null : { kind: 'failed', ...ids, error, ...reportIn(body) }
 }
 
-/** What a submit with a callback is answered with; null where it is something else. */
+/** The task that an answer to a submit names: it was accepted, whatever else the answer says; null where it names none. */
 export function parseAccepted(body: unknown): Accepted | null {
-  if (!isObject(body) || body['success'] === false) return null
-  const taskId = idOrNull(body['task_id'])
+  if (!isObject(body)) return null
+  const taskId = idOrNull(body['task_id']) ?? (isObject(body['data']) ? idOrNull(body['data']['task_id']) : null)
   return taskId === null ? null : { kind: 'accepted', taskId, traceId: idOrNull(body['trace_id']) }
 }
+
+/** What was submitted, as a record repeats it. */
+export type RecordedRequest = JsonObject
 
 export type TaskRecord = {
   taskId: string | null
   /** The callback URL that the record says was submitted: by it a task is known whose id is not. */
   callbackUrl: string | null
+  /** The trace id that was submitted, wherever the record has it, and the one that the provider made: by these, too. */
+  traceIds: readonly string[]
+  type: string | null
+  /** When the provider took it, milliseconds since 1970; null where it does not say. */
+  createdAt: number | null
+  request: RecordedRequest
   /** null: still running. */
   result: Result | null
+}
+
+/** A time as records have it: seconds, or a text of RFC 3339. */
+function timeOrNull(value: unknown): number | null {
+  if (typeof value === 'string') return Number.isNaN(Date.parse(value)) ? null : Date.parse(value)
+  return typeof value === 'number' && value >= 1 && value <= latestS ? Math.round(value * 1_000) : null
 }
 
 /** One record of the provider's tasks endpoint; null where it is none (such as the `{}` of an unknown id). */
 export function parseRecord(record: unknown, fileOf: FileLookup): TaskRecord | null {
   if (!isObject(record)) return null
-  const taskId = idOrNull(record['id']) ?? idOrNull(record['_id'])
+  const response = isObject(record['response']) ? record['response'] : {}
+  // `_id` is the key of a database, which need not be the task's.
+  const taskId =
+    [record['id'], record['task_id'], response['task_id'], record['_id']].map(idOrNull).find(id => id !== null) ?? null
   const request = isObject(record['request']) ? record['request'] : {}
-  const callbackUrl = textOrNull(request['callback_url'])
-  if (taskId === null && callbackUrl === null) return null
+  const known = {
+    taskId,
+    callbackUrl: textOrNull(request['callback_url']),
+    traceIds: [record['trace_id'], request['trace_id']].map(idOrNull).filter(id => id !== null),
+    type: parseRecordType(record['type']),
+    createdAt: timeOrNull(record['created_at']),
+    request,
+  }
+  if (!['id', 'task_id', '_id', 'request'].some(name => name in record)) return null
+  if (taskId === null && known.callbackUrl === null && known.traceIds.length === 0) return null
+  return { ...known, result: resultOf(record, known, fileOf) }
+}
+
+/** What a record says of its task's end; null where it is still running. */
+function resultOf(record: JsonObject, { taskId, type }: Pick<TaskRecord, 'taskId' | 'type'>, fileOf: FileLookup): Result | null {
   const parsed = parseResult(record['response'], fileOf)
   const finished = record['finished_at'] !== null && record['finished_at'] !== undefined
   // A picture is taken even where the record does not say that it is over: it is there, and paid for.
-  if (!finished && parsed?.kind !== 'succeeded') return { taskId, callbackUrl, result: null }
+  if (!finished && parsed?.kind !== 'succeeded') return null
   const traceId = idOrNull(record['trace_id'])
   const result: Result = parsed ?? {
     kind: 'failed',
@@ -200,6 +241,6 @@ export function parseRecord(record: unknown, fileOf: FileLookup): TaskRecord | n
     error: { code: 'no_result', message: 'the provider finished without a result that can be used', traceId },
   }
   const ids: Ids = { taskId: result.taskId ?? taskId, traceId: result.traceId ?? traceId }
-  if (result.kind === 'succeeded') return { taskId, callbackUrl, result: { ...result, ...ids } }
-  return { taskId, callbackUrl, result: { ...result, ...ids, error: { ...result.error, traceId: ids.traceId } } }
+  const more = { ...reportIn(record), ...result, ...ids, ...(type === null ? {} : { recordType: type }) }
+  return more.kind === 'succeeded' ? more : { ...more, error: { ...more.error, traceId: ids.traceId } }
 }

@@ -120,8 +120,16 @@ export interface JobStore {
   jobs(filter: JobFilter): Promise<JobRecord[]>
   /** How many a filter matches, whatever its offset and limit; 10,000 where there are more. */
   countJobs(filter: JobFilter): Promise<number>
-  /** The jobs that have a task of this trace at the provider. */
-  jobsByTrace(traceId: string): Promise<JobRecord[]>
+  /**
+   * The jobs that have a task of this trace at the provider, or were sent in with it; the newest 100 of them.
+   * @param owner null: everybody's.
+   */
+  jobsByTrace(traceId: string, owner: string | null): Promise<JobRecord[]>
+  /**
+   * Tasks that may be the one of a record at the provider, which was made at `at` under a client's own trace id: those that were
+   * submitted with it, whose id there is not known. The newest 100.
+   */
+  tasksUnderTrace(a: { clientTraceId: string; at: number; slackMs: number }): Promise<TaskRef[]>
   /** How long the newest succeeded jobs took, from submit to end. */
   recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]>
   taskRef(taskId: number): Promise<TaskRef | null>
@@ -171,11 +179,13 @@ export interface JobStore {
    * `unconfirmedCountsMs`. What is claimed is durable before a byte of it leaves.
    */
   claimTasks(a: Claim): Promise<ClaimedTask[]>
-  /** The provider took it. */
+  /** The provider took it. `error`: what it said against it all the same; `recordType`: of its record there. */
   taskSubmitted(a: {
     taskId: number
     providerTaskId: string | null
     traceId: string | null
+    error?: ProviderError | null
+    recordType?: string | null
     now: number
     pollAt: number | null
   }): Promise<MoveOutcome | null>
@@ -183,8 +193,13 @@ export interface JobStore {
   taskRefused(a: { taskId: number; error: ProviderError; now: number }): Promise<MoveOutcome | null>
   /** It certainly was not accepted, and waits for its next try. */
   taskReleased(a: { taskId: number; dueAt: number; serverError: boolean; now: number }): Promise<MoveOutcome | null>
-  /** Nobody knows whether it was accepted: never submitted again. */
-  taskUnconfirmed(a: { taskId: number; now: number; pollAt: number | null }): Promise<MoveOutcome | null>
+  /** Nobody knows whether it was accepted: never submitted again. `error`: what the provider said of it, if anything. */
+  taskUnconfirmed(a: {
+    taskId: number
+    error?: ProviderError | null
+    now: number
+    pollAt: number | null
+  }): Promise<MoveOutcome | null>
   /**
    * Submits that died with their process, or outlived their lease: nobody knows whether they were accepted. Those that were
    * canceled meanwhile are asked for as well. Gives how many it made unconfirmed.
@@ -201,8 +216,8 @@ export interface JobStore {
   }): Promise<Applied>
   /** A callback that could not be read: noted, and its task asked for at once. False: not noted, the file is the caller's to remove. */
   callbackMalformed(a: { taskId: number; sizeBytes: number; file: string | null; now: number }): Promise<boolean>
-  /** It was asked for and is still running, or unknown. `pollAt` null: not to be asked for again. */
-  taskPolled(a: { taskId: number; pollAt: number | null }): Promise<void>
+  /** It was asked for and is still running, or unknown (`recordType` null). `pollAt` null: not to be asked for again. */
+  taskPolled(a: { taskId: number; pollAt: number | null; recordType?: string | null }): Promise<void>
   /**
    * After the clock was set back: nothing waits for longer than it would if it began to wait now, be it a submit, a question, a
    * copy or a delivery. Gives for how many that was so.

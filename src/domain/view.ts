@@ -1,5 +1,5 @@
-import { billable, type JobStatus } from './job.ts'
-import { credits, priceMultiplier } from './models.ts'
+import { costView, usageView } from './cost.ts'
+import type { JobStatus } from './job.ts'
 import { unknownType } from './picture.ts'
 import { copyState, type ImageRecord, type InputRecord, type JobRecord, type TaskRecord } from './records.ts'
 import type { ProviderError } from './result.ts'
@@ -34,7 +34,7 @@ function typeOf(code: string): string {
   if (code === 'invalid_token' || code === 'token_expired' || code === 'token_mismatched' || code === 'no_token')
     return 'authentication_error'
   if (code === 'used_up' || code === 'disabled' || code === 'forbidden') return 'permission_error'
-  if (code === 'bad_request' || code === 'api_not_implemented') return 'invalid_request_error'
+  if (code === 'bad_request' || code === 'api_not_implemented' || code === 'payload_too_large') return 'invalid_request_error'
   if (code === 'too_many_requests' || code === 'rate_limited') return 'rate_limit_error'
   return 'api_error'
 }
@@ -48,8 +48,15 @@ const expiredError: ProviderError = { code: 'expired', message: 'no result came 
 
 /** Why a task has no picture; null where it is not over, has one, or was canceled. */
 function errorOfTask(task: TaskRecord): ProviderError | null {
-  const error = task.status === 'expired' ? expiredError : task.status === 'failed' ? task.error : null
+  // What the provider had said of its submit, unless a picture has proved it wrong since.
+  const expired = (task.lateResultAt === null ? task.error : null) ?? expiredError
+  const error = task.status === 'expired' ? expired : task.status === 'failed' ? task.error : null
   return error === null ? null : { ...error, traceId: error.traceId ?? task.traceId }
+}
+
+/** As above; and of one that may be running, what the provider said against its submit. */
+function errorSoFar(task: TaskRecord): ProviderError | null {
+  return task.status === 'unconfirmed' || task.status === 'submitted' ? task.error : errorOfTask(task)
 }
 
 const dayMs = 86_400_000
@@ -77,7 +84,7 @@ export function timestamp(at: number | null): string | null {
 }
 
 function taskView(task: TaskRecord) {
-  const error = errorOfTask(task)
+  const error = errorSoFar(task)
   return {
     task_id: task.providerTaskId,
     status: task.status,
@@ -131,15 +138,6 @@ function inputView(jobId: string, input: InputRecord, links: Links) {
   }
 }
 
-function costView(job: JobRecord) {
-  const size = typeof job.params['size'] === 'string' ? job.params['size'] : undefined
-  return {
-    multiplier: priceMultiplier(job.model, size),
-    credits: credits(job.model, job.tasks.length),
-    billable: billable(job.tasks.map(task => task.charge)),
-  }
-}
-
 function firstError(status: JobStatus, job: JobRecord): JobError | null {
   if (status !== 'failed' && status !== 'expired') return null
   const wanted = job.tasks.find(task => task.status === status) ?? job.tasks[0]
@@ -162,6 +160,7 @@ export function jobView(job: JobRecord, links: Links) {
     inputs: job.inputs.map(input => inputView(job.id, input, links)),
     warnings: [...job.warnings, ...job.images.map(imageWarning).filter(warning => warning !== null)],
     cost: costView(job),
+    usage: usageView(job),
     tasks: job.tasks.map(taskView),
     queue_position: job.queuePosition,
     result: resultView(

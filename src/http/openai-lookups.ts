@@ -1,24 +1,38 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { invalid } from '../domain/errors.ts'
+import { reportOf } from '../domain/cost.ts'
+import { invalid, ServiceError } from '../domain/errors.ts'
 import { isJobId } from '../domain/ids.ts'
 import { isFinal } from '../domain/job.ts'
-import { models, sizeAliases, sizePresets } from '../domain/models.ts'
+import { defaultModel, findModel, models, sizeAliases, sizePresets } from '../domain/models.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { JobStore } from '../domain/store.ts'
+import { clientTraceOf } from '../domain/trace.ts'
 import { type JobView, jobView, type Links } from '../domain/view.ts'
 import { LiftError, liftJson } from '../files/lift.ts'
 import { callerOf, maySee } from './access.ts'
-import { passingBodyOf } from './bodies.ts'
+import { bodyOf, passingBodyOf, takeForms } from './bodies.ts'
 import { recordsPerPage } from './bounds.ts'
 import { findTasks, listModels } from './schema/operations/openai.ts'
 
 export type LookupRoutesDeps = { store: JobStore; links: Links }
 
 const maxQueryBytes = 2 ** 20
+/** By the names that they have in the API's document. */
+const modelPaths = {
+  listModels: '/v1/models',
+  listModelsOfProvider: '/openai/models',
+  listModelsOfProviderV1: '/v1/openai/models',
+}
+const actionsAre = 'action must be retrieve (with id or trace_id; so it is without an action) or retrieve_batch (for several)'
 
 type Query = Readonly<Record<string, unknown>>
 
 async function readQuery(request: FastifyRequest): Promise<Query> {
+  const isForm = /^application\/x-www-form-urlencoded\b/i.test(request.headers['content-type'] ?? '')
+  return isForm ? readFormQuery(request) : readJsonQuery(request)
+}
+
+async function readJsonQuery(request: FastifyRequest): Promise<Query> {
   const limits = { maxBodyBytes: maxQueryBytes, maxJsonBytes: maxQueryBytes, maxFileBytes: 0, maxDepth: 8, keepRawBytes: 0 }
   try {
     const noFiles = (): never => {
@@ -29,7 +43,29 @@ async function readQuery(request: FastifyRequest): Promise<Query> {
   } catch (error) {
     if (!(error instanceof LiftError)) throw error
   }
-  throw invalid(null, 'the body must be a JSON object with an action')
+  throw invalid(null, 'the body must be a JSON object, such as {"id": "…"}')
+}
+
+/** A form, in which a list is a name that is there more than once, or one that ends in []. */
+async function readFormQuery(request: FastifyRequest): Promise<Query> {
+  let text = ''
+  for await (const chunk of bodyOf(request)) {
+    text += chunk.toString('latin1')
+    if (text.length > maxQueryBytes)
+      throw new ServiceError('payload_too_large', `the body must have ${maxQueryBytes} bytes at most`)
+  }
+  const form = new URLSearchParams(text)
+  const entries = [...new Set(form.keys())].map((name): [string, unknown] => {
+    const values = form.getAll(name)
+    const [value = ''] = values
+    if (name.endsWith('[]')) return [name.slice(0, -2), values]
+    return [name, values.length > 1 ? values : isNumeric(name, value) ? Number(value) : value]
+  })
+  return Object.fromEntries(entries)
+}
+
+function isNumeric(name: string, value: string): boolean {
+  return /^(offset|limit|created_at_min|created_at_max)$/.test(name) && /^\d+(\.\d+)?$/.test(value)
 }
 
 const seconds = (at: number | null): number | null => (at === null ? null : at / 1_000)
@@ -41,16 +77,22 @@ function picturesOf({ inputs }: JobView) {
   return { image: urls('image'), ...(mask === undefined ? {} : { mask }) }
 }
 
+/** The type of a record at the provider, which names what works on it there, as far as it is documented. */
+function usualRecordType(model: string): string {
+  const known = findModel(model)?.id ?? defaultModel
+  return known.startsWith('gpt-image-2') ? 'images' : 'images_edits'
+}
+
 /** A job as the provider's tasks endpoint shows it. */
 function recordOf(job: JobRecord, links: Links) {
   const view = jobView(job, links)
   const [task] = job.tasks
-  const ids = { task_id: task?.providerTaskId ?? job.id, trace_id: task?.traceId ?? null }
+  const ids = { task_id: task?.providerTaskId ?? job.id, trace_id: task?.traceId ?? clientTraceOf(job) }
   const pictures = view.result?.data.map(({ url, revised_prompt }) => ({
     url,
     ...(revised_prompt === null ? {} : { revised_prompt }),
   }))
-  const succeeded = { success: true, ...ids, created: view.result?.created, data: pictures }
+  const succeeded = { success: true, ...ids, created: view.result?.created, data: pictures, ...reportOf(job) }
   const failed = {
     success: false,
     ...ids,
@@ -59,7 +101,7 @@ function recordOf(job: JobRecord, links: Links) {
   const over = isFinal(job.status)
   return {
     id: ids.task_id,
-    type: 'images',
+    type: task?.recordType ?? usualRecordType(job.model),
     trace_id: ids.trace_id,
     request: { model: job.model, prompt: job.prompt, ...picturesOf(view), n: job.n, ...job.params },
     response: over ? (view.result === null ? failed : succeeded) : null,
@@ -77,6 +119,10 @@ function texts(query: Query, name: string): string[] {
   if (items.length > recordsPerPage.most || !items.every(item => typeof item === 'string'))
     throw invalid(name, `${name} must be up to ${recordsPerPage.most} texts`)
   return items
+}
+
+function isGiven(query: Query, name: string): boolean {
+  return query[name] !== undefined && query[name] !== null
 }
 
 function number(query: Query, name: string, fallback: number | null): number | null {
@@ -97,13 +143,14 @@ export function lookupRoutes({ store, links }: LookupRoutesDeps) {
     isJobId(id) ? [await store.job(id)] : store.jobsByProviderTask(id)
 
   async function find(request: FastifyRequest, ids: readonly string[], traceIds: readonly string[]): Promise<JobRecord[]> {
+    const caller = callerOf(request)
+    const owner = caller.sees === 'all' ? null : caller.owner
     const found = [
       ...(await Promise.all(ids.map(byId))),
-      ...(await Promise.all(traceIds.map(id => store.jobsByTrace(id)))),
+      ...(await Promise.all(traceIds.map(id => store.jobsByTrace(id, owner)))),
     ].flat()
-    const caller = callerOf(request)
-    const visible = found.filter(job => job !== null && maySee(caller, job))
-    return [...new Map(visible.map(job => [job?.id, job])).values()].filter(job => job !== null)
+    const visible = found.filter(job => job !== null).filter(job => maySee(caller, job))
+    return [...new Map(visible.map(job => [job.id, job])).values()]
   }
 
   /** `count`: all that match, of which the page is a part. */
@@ -112,7 +159,8 @@ export function lookupRoutes({ store, links }: LookupRoutesDeps) {
     const limit = Math.min(recordsPerPage.most, Math.max(1, whole(query, 'limit', recordsPerPage.usual)))
     const ids = texts(query, 'ids')
     const traceIds = texts(query, 'trace_ids')
-    if (ids.length + traceIds.length > 0) {
+    // A list that names nothing is not everything.
+    if (isGiven(query, 'ids') || isGiven(query, 'trace_ids')) {
       const jobs = await find(request, ids, traceIds)
       return { jobs: jobs.slice(offset, offset + limit), count: jobs.length }
     }
@@ -132,24 +180,31 @@ export function lookupRoutes({ store, links }: LookupRoutesDeps) {
     return { jobs: await store.jobs(filter), count: await store.countJobs(filter) }
   }
 
+  async function one(request: FastifyRequest, query: Query) {
+    if (!isGiven(query, 'id') && !isGiven(query, 'trace_id')) throw invalid('id', `id or trace_id is required; ${actionsAre}`)
+    // As the provider has it: beside a trace id, an id says nothing.
+    const ids = isGiven(query, 'trace_id') ? [] : texts(query, 'id')
+    const [job] = await find(request, ids, texts(query, 'trace_id'))
+    return job === undefined ? {} : recordOf(job, links)
+  }
+
   async function tasks(request: FastifyRequest) {
     const query = await readQuery(request)
-    if (query['action'] === 'retrieve') {
-      const [job] = await find(request, texts(query, 'id'), texts(query, 'trace_id'))
-      return job === undefined ? {} : recordOf(job, links)
-    }
-    if (query['action'] !== 'retrieve_batch') throw invalid('action', 'action must be retrieve or retrieve_batch')
+    const action = isGiven(query, 'action') ? query['action'] : 'retrieve'
+    if (action === 'retrieve') return one(request, query)
+    if (action === 'delete') throw invalid('action', `tasks are not deleted here: DELETE /jobs/ID removes a job; ${actionsAre}`)
+    if (action !== 'retrieve_batch') throw invalid('action', actionsAre)
     const { jobs, count } = await list(request, query)
     return { items: jobs.map(job => recordOf(job, links)), count }
   }
 
   return async (app: FastifyInstance): Promise<void> => {
+    takeForms(app)
     app.post('/openai/tasks', { config: { access: 'read' }, schema: findTasks('findTasks') }, tasks)
     app.post('/v1/openai/tasks', { config: { access: 'read' }, schema: findTasks('findTasksV1') }, tasks)
-    app.get('/v1/models', { config: { access: 'read' }, schema: listModels }, async () => ({
-      object: 'list',
-      data: models.map(modelView),
-    }))
+    const listed = async () => ({ object: 'list', data: models.map(modelView) })
+    for (const [name, path] of Object.entries(modelPaths))
+      app.get(path, { config: { access: 'read' }, schema: listModels(name) }, listed)
   }
 }
 

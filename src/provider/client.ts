@@ -59,14 +59,15 @@ export function connectProvider(options: ProviderOptions): Provider {
     } catch (error) {
       return classifyFailure(error, leaving.left())
     }
-    return classifyResponse(response, order.jobId)
+    return classifyResponse(response, order.jobId, sizeBytes)
   }
 
-  async function classifyResponse(response: Dispatcher.ResponseData, jobId: string): Promise<SubmitOutcome> {
+  async function classifyResponse(response: Dispatcher.ResponseData, jobId: string, sentBytes: number): Promise<SubmitOutcome> {
     const { statusCode: status, headers, body } = response
     const retryAfterMs = parseRetryAfter(headers['retry-after'], options.clock.now())
     const lifted = await readJson(body, jobId)
-    const outcome = classifyAnswer({ status, retryAfterMs, body: lifted?.value, fileOf: value => lifted?.file(value) })
+    const answer = { status, retryAfterMs, body: lifted?.value, fileOf: (value: unknown) => lifted?.file(value) }
+    const outcome = classifyAnswer(answer, sentBytes)
     await discardUnused(blobs, jobId, lifted?.files ?? [], outcome.kind === 'finished' ? [outcome.result] : [])
     return outcome
   }

@@ -15,6 +15,7 @@ function scalarFields(order: SubmitOrder): [string, unknown][] {
     ...(order.callbackUrl === null
       ? [['async', true] satisfies [string, unknown]]
       : [['callback_url', order.callbackUrl] satisfies [string, unknown]]),
+    ['trace_id', order.traceId],
   ]
 }
 

@@ -25,14 +25,11 @@ const maxPictures = 2_000
 function queryBody(query: RecordsQuery): string {
   if ('taskIds' in query)
     return JSON.stringify({ action: 'retrieve_batch', ids: query.taskIds, offset: 0, limit: query.taskIds.length })
-  return JSON.stringify({
-    action: 'retrieve_batch',
-    type: 'images',
-    created_at_min: query.createdFromS,
-    created_at_max: query.createdToS,
-    offset: query.offset,
-    limit: query.limit,
-  })
+  const { offset, limit } = query
+  // Never by type: it names the provider's worker, and has moved between its releases.
+  const wanted =
+    'traceIds' in query ? { trace_ids: query.traceIds } : { created_at_min: query.createdFromS, created_at_max: query.createdToS }
+  return JSON.stringify({ action: 'retrieve_batch', ...wanted, offset, limit })
 }
 
 /** Whatever holds records: `{"items": […]}`, a list, or one record alone; `{}` holds none. */
@@ -40,7 +37,7 @@ function itemsOf(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value
   if (typeof value !== 'object' || value === null) return []
   if ('items' in value && Array.isArray(value.items)) return value.items
-  return 'id' in value ? [value] : []
+  return 'id' in value || '_id' in value ? [value] : []
 }
 
 /** The same question in two halves; null where it asks for one record only. */
@@ -58,7 +55,7 @@ function halvesOf(query: RecordsQuery): [RecordsQuery, RecordsQuery] | null {
       ]
 }
 
-/** Takes pictures that nobody asked for: those of a range may be anybody's. */
+/** Takes pictures that are not kept: those of a range may be anybody's. */
 function nowhere(): FileSink {
   const file = { name: 'none', sizeBytes: 0, sha256: '', contentType: '', width: null, height: null }
   return { write: () => undefined, finish: async () => file, discard: async () => {} }
@@ -95,7 +92,7 @@ export function makeRecords(options: RecordsOptions) {
             .map(item => parseRecord(item, value => lifted.file(value)))
             .filter(record => record !== null)
         : []
-    // A range only tells which task is whose: the results are then asked for by their ids.
+    // A range, or a trace, only tells which task is whose: the results are then asked for by their ids.
     if (!('taskIds' in query)) for (const record of records) record.result = null
     const results = records.map(record => record.result).filter(result => result !== null)
     if ('taskIds' in query) await discardUnused(blobs, recordsFolder, lifted.files, results)

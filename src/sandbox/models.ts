@@ -16,6 +16,8 @@ export type ModelRules = {
   readonly format: PictureFormat
   /** Answers on a held connection without `success` and `task_id`, and with `created` 0. */
   readonly bare: boolean
+  /** The type of its records: it names what works on it. */
+  readonly recordType: 'images' | 'images_edits' | 'images_generations'
 }
 
 export type PictureFormat = 'png' | 'jpeg' | 'webp'
@@ -32,6 +34,7 @@ const filesOnly: ModelRules = {
   outputFormat: true,
   format: 'png',
   bare: false,
+  recordType: 'images_edits',
 }
 const banana: ModelRules = {
   ...filesOnly,
@@ -42,6 +45,7 @@ const banana: ModelRules = {
   outputFormat: false,
   format: 'jpeg',
   bare: true,
+  recordType: 'images_generations',
 }
 const unknown: ModelRules = {
   ...filesOnly,
@@ -51,10 +55,11 @@ const unknown: ModelRules = {
   size: 'ignored',
   returns: 'url',
   outputFormat: false,
+  recordType: 'images',
 }
 
 const known: ReadonlyMap<string, ModelRules> = new Map([
-  ['gpt-image-2', { ...filesOnly, json: true, size: 'checked', returns: 'url' }],
+  ['gpt-image-2', { ...filesOnly, json: true, size: 'checked', returns: 'url', recordType: 'images' }],
   ['gpt-image-1', filesOnly],
   ['gpt-image-1.5', filesOnly],
   ['dall-e-2', { ...filesOnly, maxImages: 1, nativeN: true, returns: 'as_asked', outputFormat: false }],

@@ -19,6 +19,8 @@ export type Order = {
   readonly asBase64: boolean
   readonly callbackUrl: string | null
   readonly async: boolean
+  /** The submit's own; null where it has none. */
+  readonly traceId: string | null
   /** What a task record echoes: JSON. */
   readonly echo: string
 }
@@ -51,6 +53,7 @@ export function readOrder(received: Received): Order | Refusal {
     asBase64: rules.returns === 'b64_json' || (rules.returns === 'as_asked' && fields['response_format'] === 'b64_json'),
     callbackUrl: callbackUrlOf(fields),
     async: isAsync(fields),
+    traceId: traceIdOf(fields),
     echo,
   }
 }
@@ -58,6 +61,11 @@ export function readOrder(received: Received): Order | Refusal {
 /** Where a submit wants its result; null where it does not say. */
 export function callbackUrlOf(fields: Received['fields']): string | null {
   return wordOf(fields['callback_url']) || null
+}
+
+/** What a submit wants to be known by; null where it does not say. */
+export function traceIdOf(fields: Received['fields']): string | null {
+  return wordOf(fields['trace_id']) || null
 }
 
 /** Whether a submit asks to be answered before its result is there: `true`, or the text of it in a form. */

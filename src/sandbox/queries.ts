@@ -15,14 +15,14 @@ const maxLimit = 100
 export function findTasks(body: unknown, tasks: readonly Task[]): Found | Refusal {
   if (typeof body !== 'object' || body === null) return badRequest('the body must be a JSON object')
   const query: Query = { ...body }
-  if (query['action'] === 'retrieve') return findOne(query, tasks)
+  if (query['action'] === undefined || query['action'] === 'retrieve') return findOne(query, tasks)
   if (query['action'] === 'retrieve_batch') return findPage(query, tasks)
   return badRequest('action must be retrieve or retrieve_batch')
 }
 
 function findOne({ id, trace_id: traceId }: Query, tasks: readonly Task[]): Found | Refusal {
   if (typeof id !== 'string' && typeof traceId !== 'string') return badRequest('id or trace_id is required')
-  const task = tasks.find(one => (typeof id === 'string' ? one.id === id : one.traceId === traceId))
+  const task = tasks.find(one => (typeof traceId === 'string' ? one.traceId === traceId : one.id === id))
   return { kind: 'one', task: task ?? null }
 }
 
@@ -39,9 +39,8 @@ function findPage(query: Query, tasks: readonly Task[]): Found | Refusal {
 
   const isNamed = (task: Task) => (!ids && !traceIds) || ids?.has(task.id) === true || traceIds?.has(task.traceId) === true
   const isTimely = ({ createdAt }: Task) => createdAt >= from * 1000 && createdAt <= to * 1000
-  // Every task here edits images: a query for another type finds none.
-  const isTyped = query['type'] === undefined || query['type'] === 'images'
-  const matching = tasks.filter(task => isTyped && isNamed(task) && isTimely(task))
+  const isTyped = ({ order }: Task) => query['type'] === undefined || query['type'] === order.rules.recordType
+  const matching = tasks.filter(task => isTyped(task) && isNamed(task) && isTimely(task))
   return { kind: 'page', tasks: matching.slice(offset, offset + Math.min(limit, maxLimit)), count: matching.length }
 }
 

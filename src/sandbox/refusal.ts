@@ -29,6 +29,8 @@ const fetchFailed = refusal(500, 'api_error', 'fetch failed')
 const refusalsByFault: readonly [FaultName, Refusal][] = [
   ['bad_key', refusal(401, 'invalid_token', 'invalid token')],
   ['used_up', refusal(403, 'used_up', 'the balance is used up')],
+  ['503-used_up', refusal(503, 'used_up', 'Insufficient credit balance')],
+  ['413', refusal(413, 'too_large', 'Request Entity Too Large')],
   ['moderation', refusal(403, 'forbidden', 'the request was rejected by content moderation')],
   ['redirect', refusal(302, 'redirect', 'moved')],
   ['429', tooMany],
@@ -47,5 +49,7 @@ export function sendRefusal(reply: FastifyReply, { status, code, message }: Refu
   if (status === 429) void reply.header('retry-after', '1')
   if (status === 302)
     return reply.code(302).header('location', '/elsewhere').type('text/html').send('<html><body>Found</body></html>')
+  if (status === 413)
+    return reply.code(413).type('text/html').send(`<html><head><title>413 ${message}</title></head><body>nginx</body></html>`)
   return reply.code(status).send({ success: false, error: { code, message }, trace_id: randomUUID() })
 }

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FaultName } from './faults.ts'
 import { encodeJson, textOf } from './json.ts'
-import { callbackUrlOf, isAsync, type Order, readOrder, wordOf } from './order.ts'
+import { callbackUrlOf, isAsync, type Order, readOrder, traceIdOf, wordOf } from './order.ts'
 import { type Input, type Received, receive } from './receive.ts'
 import { type Refusal, refusal, refusalOf, sendRefusal, statusOf } from './refusal.ts'
 import type { Runner, Running } from './run.ts'
@@ -36,6 +36,8 @@ export type Submit = {
   readonly mask: SubmittedImage | null
   readonly callbackUrl: string | null
   readonly async: boolean
+  /** The submit's own; null where it has none. */
+  readonly traceId: string | null
   /** `accepted`, or the error code of the refusal. */
   readonly outcome: string
 }
@@ -87,7 +89,7 @@ function judge(desk: Desk, request: FastifyRequest, received: Received): Judgeme
 async function accept({ shelf, runner, now }: Desk, order: Order, faults: ReadonlySet<FaultName>, folder: string): Promise<Task> {
   const task: Task = {
     id: randomUUID(),
-    traceId: randomUUID(),
+    traceId: (faults.has('own-trace') ? null : order.traceId) ?? randomUUID(),
     order,
     faults,
     folder,
@@ -103,7 +105,7 @@ async function accept({ shelf, runner, now }: Desk, order: Order, faults: Readon
 async function answer(desk: Desk, task: Task, running: Running, reply: FastifyReply): Promise<FastifyReply> {
   const { order, faults } = task
   if (faults.has('early')) await running.delivered
-  const strange = answerStrangely(faults, reply)
+  const strange = answerStrangely(task, reply)
   if (strange) return strange
   if (!faults.has('inline') && (order.callbackUrl !== null || order.async)) return reply.send({ task_id: task.id })
 
@@ -117,7 +119,7 @@ async function answer(desk: Desk, task: Task, running: Running, reply: FastifyRe
 }
 
 /** The faults that spoil the answer of a submit which was accepted; null where none of them is asked for. */
-function answerStrangely(faults: ReadonlySet<FaultName>, reply: FastifyReply): FastifyReply | null {
+function answerStrangely({ id, traceId, faults }: Task, reply: FastifyReply): FastifyReply | null {
   if (faults.has('hang')) return reply.hijack()
   if (faults.has('reset')) {
     reply.hijack()
@@ -127,11 +129,16 @@ function answerStrangely(faults: ReadonlySet<FaultName>, reply: FastifyReply): F
   const page = '<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>'
   if (faults.has('502')) return reply.code(502).type('text/html').send(page)
   if (faults.has('garbage')) return reply.code(200).type('text/html').send('<html><body>It works!</body></html>')
+  if (faults.has('429-taken')) {
+    const error = { code: 'too_many_requests', message: 'too many requests' }
+    return reply.code(429).send({ success: false, task_id: id, trace_id: traceId, error })
+  }
+  if (faults.has('503')) return sendRefusal(reply, refusal(503, 'api_error', 'the upstream is not available'))
   return faults.has('timeout') ? sendRefusal(reply, refusal(504, 'timeout', 'the request timed out')) : null
 }
 
 function note(desk: Desk, { fields, images, mask }: Received, task: Task | null, outcome: string): void {
-  const { model, prompt, callback_url: _, async: __, ...params } = fields
+  const { model, prompt, callback_url: _, async: __, trace_id: ___, ...params } = fields
   const submit: Submit = {
     at: task?.createdAt ?? desk.now(),
     taskId: task?.id ?? null,
@@ -142,6 +149,7 @@ function note(desk: Desk, { fields, images, mask }: Received, task: Task | null,
     mask: mask === null ? null : shown(mask),
     callbackUrl: callbackUrlOf(fields),
     async: isAsync(fields),
+    traceId: traceIdOf(fields),
     outcome,
   }
   desk.onSubmit(submit, task?.order.echo.length ?? submit.prompt.length)

@@ -39,9 +39,21 @@ export function resultShape(task: Task, result: Result, destination: Destination
   const items = result.pictures.map(picture => itemShape(task, picture, asBase64, filesUrl))
   const data = task.faults.has('bad-item') ? [...items, { b64_json: Buffer.from('{"error":"no"}').toString('base64') }] : items
   const created = rules.bare ? 0 : Math.floor((task.finishedAt ?? task.createdAt) / 1000)
-  if (destination === 'answer' && rules.bare) return { created, data }
-  if (destination === 'callback' && asBase64) return { success: true, ...ids, data: { created, data } }
-  return { success: true, ...ids, created, data, elapsed: elapsedSeconds(task) }
+  const report = task.faults.has('usage') ? usageReport : {}
+  if (destination === 'answer' && rules.bare) return { created, data, ...report }
+  if (destination === 'callback' && asBase64) return { success: true, ...ids, data: { created, data }, ...report }
+  return { success: true, ...ids, created, data, ...report, elapsed: elapsedSeconds(task) }
+}
+
+/** What a result says beside its pictures, where it says it. */
+const usageReport = {
+  usage: {
+    input_tokens: 210,
+    output_tokens: 4_160,
+    total_tokens: 4_370,
+    input_tokens_details: { image_tokens: 194, text_tokens: 16 },
+  },
+  cost: { amount: 0.37, currency: 'credit' },
 }
 
 function itemShape({ order, faults }: Task, picture: Picture, asBase64: boolean, filesUrl: string): object {
@@ -61,18 +73,29 @@ export function isBase64({ order, faults }: Task): boolean {
 
 /** A task as the tasks endpoint shows it. */
 export function recordShape(task: Task, filesUrl: string): object {
+  const isOld = task.faults.has('old-record')
+  const time = (at: number): number | string => (isOld ? new Date(at).toISOString() : at / 1000)
+  const elapsed = task.finishedAt === null ? null : elapsedSeconds(task)
   return {
     id: task.id,
     _id: task.id,
-    type: 'images',
+    type: task.order.rules.recordType,
     trace_id: task.traceId,
-    request: new JsonText(task.order.echo),
+    request: new JsonText(echoOf(task)),
     response: task.result === null ? null : resultShape(task, task.result, 'record', filesUrl),
-    created_at: task.createdAt / 1000,
-    started_at: task.createdAt / 1000,
-    finished_at: task.finishedAt === null ? null : task.finishedAt / 1000,
-    elapsed: task.finishedAt === null ? null : elapsedSeconds(task),
+    created_at: time(task.createdAt),
+    started_at: time(task.createdAt),
+    finished_at: task.finishedAt === null ? null : time(task.finishedAt),
+    ...(isOld ? { duration: elapsed } : { elapsed }),
   }
+}
+
+/** What was submitted, as far as the record repeats it. */
+function echoOf({ order, faults }: Task): string {
+  const isLeftOut = (key: string): boolean =>
+    (key === 'callback_url' && faults.has('bare-record')) || (key === 'trace_id' && faults.has('own-trace'))
+  if (!faults.has('bare-record') && !faults.has('own-trace')) return order.echo
+  return JSON.stringify(JSON.parse(order.echo), (key, value: unknown) => (isLeftOut(key) ? undefined : value))
 }
 
 function elapsedSeconds({ createdAt, finishedAt }: Task): number {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { sizeWarning } from '../domain/body-size.ts'
 import { ServiceError } from '../domain/errors.ts'
 import type { Blobs, Clock, Log } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
@@ -73,7 +74,7 @@ export function makeAccept(deps: AcceptDeps): Accept {
     if (holder !== null) return replay(order, holder)
     const claimed = (await order.claim?.(print)) ?? null
     if (claimed !== null) return replay(order, claimed)
-    const whole = await prepareMask(order.jobId, await fetchInputs(order.jobId, request))
+    const whole = withSizeWarning(await prepareMask(order.jobId, await fetchInputs(order.jobId, request)))
     // Known before the job is there: whoever finds the job finds the answer that it is about to get.
     const answering = createAndAnswer(order, whole, print, retryOf)
     underWay.set(order.jobId, answering)
@@ -168,6 +169,14 @@ export function makeAccept(deps: AcceptDeps): Accept {
       })
     },
   }
+}
+
+/** Known only when all pictures that go as files are here. */
+function withSizeWarning(request: JobRequest): JobRequest {
+  const warning = sizeWarning(request.edit)
+  return warning === null || request.warnings.includes(warning)
+    ? request
+    : { ...request, warnings: [...request.warnings, warning] }
 }
 
 /** A retry is another request than the one that it repeats, though it asks for the same. */

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../domain/errors.ts'
+import { refusesAccount } from '../domain/provider.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { ProviderError } from '../domain/result.ts'
 
@@ -13,13 +14,20 @@ const codeByStatus: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>(
   [401, 'bad_gateway'],
   [403, 'forbidden'],
   [404, 'bad_gateway'],
+  [413, 'payload_too_large'],
 ])
 
 /** How a refusal by the provider is answered: what is wrong with our account or settings is no fault of the client's. */
 function codeOfRefusal(error: ProviderError): ErrorCode {
   if (error.code === 'used_up') return 'payment_required'
   const status = error.status ?? 0
-  return codeByStatus.get(status) ?? (status >= 400 && status < 500 ? 'invalid_request' : 'bad_gateway')
+  const known = codeByStatus.get(status)
+  if (known !== undefined) return known
+  return refusesAccount(status, error.code) ? 'bad_gateway' : codeOfOther(status)
+}
+
+function codeOfOther(status: number): ErrorCode {
+  return status >= 400 && status < 500 ? 'invalid_request' : 'bad_gateway'
 }
 
 /** A job as its request is answered. */

@@ -1,5 +1,5 @@
 import type { Clock, Log } from '../domain/ports.ts'
-import { refusesAccount, type SubmitOutcome } from '../domain/provider.ts'
+import { errorOf, refusesAccount, type SubmitOutcome } from '../domain/provider.ts'
 
 /**
  * Stands before all submitting. When the provider refuses the account, it closes for a minute; then one task goes ahead, and the
@@ -69,7 +69,9 @@ export function makeAccountGate({ clock, log }: { clock: Clock; log: Log }, onOp
       }
     },
     heard(taskId, outcome) {
-      if (outcome.kind === 'refused' && refusesAccount(outcome.status, outcome.error.code)) return close(outcome.error.code)
+      const error = errorOf(outcome)
+      const status = outcome.kind === 'refused' ? outcome.status : (error?.status ?? 0)
+      if (error !== null && refusesAccount(status, error.code)) return close(error.code)
       // What did not come to be looked at says nothing of the account: another one has to go ahead.
       if (taskId !== scout || outcome.kind === 'not_sent') return
       // Nor does silence; but nobody knows how long that lasts, so the next one goes ahead now.

@@ -21,6 +21,8 @@ export type AttemptDeps = {
   firstPollAt: (now: number) => number | null
   /** Where the provider is to POST a task's result; null: nowhere, it is asked for. */
   callbackUrl: (taskId: number) => string | null
+  /** What only this task's submits are known by at the provider. */
+  traceId: (jobId: string, taskId: number) => string
   /** A result came with the submit's own answer. */
   onResult: () => void
 }
@@ -101,7 +103,7 @@ export function makeAttempt(
       const status = job?.tasks.find(one => one.id === taskId)?.status
       if (job === null) return
       if (mayLeave && status === 'submitting') {
-        const order = orderFor(job, deps.callbackUrl(taskId), deps.blobs)
+        const order = orderFor(job, deps.callbackUrl(taskId), deps.traceId(job.id, taskId), deps.blobs)
         left = true
         return await send({ task, job, startedAt, givenUp: false }, order)
       }

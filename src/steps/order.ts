@@ -3,6 +3,7 @@ import type { Blobs } from '../domain/ports.ts'
 import type { SubmitInput, SubmitOrder } from '../domain/provider.ts'
 import type { InputRecord, JobRecord } from '../domain/records.ts'
 import { sendsN } from '../domain/request.ts'
+import { sentClientTrace, withoutTrace } from '../domain/trace.ts'
 
 function toSubmitInput(job: JobRecord, input: InputRecord, asFile: boolean, blobs: Blobs): SubmitInput {
   if (!asFile && input.url !== null) return { role: input.role, kind: 'url', url: input.url }
@@ -16,17 +17,18 @@ function toSubmitInput(job: JobRecord, input: InputRecord, asFile: boolean, blob
   }
 }
 
-/** What one of a job's tasks sends. */
-export function orderFor(job: JobRecord, callbackUrl: string | null, blobs: Blobs): SubmitOrder {
+/** What one of a job's tasks sends. @param ownTraceId is this task's alone. */
+export function orderFor(job: JobRecord, callbackUrl: string | null, ownTraceId: string, blobs: Blobs): SubmitOrder {
   const encoding = encodingFor(job.model, job.inputs)
   return {
     jobId: job.id,
     model: job.model,
     prompt: job.prompt,
-    params: job.params,
+    params: withoutTrace(job),
     n: sendsN(job) ? job.n : null,
     body: encoding.body,
     inputs: job.inputs.map((input, index) => toSubmitInput(job, input, encoding.asFile[index] === true, blobs)),
     callbackUrl,
+    traceId: sentClientTrace(job) ?? ownTraceId,
   }
 }

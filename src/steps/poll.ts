@@ -19,6 +19,8 @@ export type PollDeps = {
   pollEveryMs: number
   /** The task that a callback URL in a record names; null where it is not ours, and in poll mode, where there are none. */
   taskOfCallbackUrl: (url: string) => number | null
+  /** What only this task's submits are known by at the provider, the newest secret's first. */
+  traceIds: (jobId: string, taskId: number) => readonly string[]
   onResult: () => void
 }
 
@@ -39,10 +41,12 @@ export function startPoll(deps: PollDeps): PollStep {
     const due = await store.duePolls(clock.now(), batchSize)
     if (due.length === 0) return store.nextPollAt()
     const ended = new Set<DuePoll>()
+    const types = new Map<DuePoll, string>()
     let rest: 'unfinished' | 'failed' = 'unfinished'
     try {
-      await askForKnown(due, ended)
-      await askForUnknown(due, ended)
+      await askForKnown(due, ended, types)
+      const failure = await askForUnknown(due, ended)
+      if (failure !== null) throw failure
     } catch (error) {
       if (stopping.signal.aborted) return null
       rest = 'failed'
@@ -50,7 +54,7 @@ export function startPoll(deps: PollDeps): PollStep {
     }
     for (const task of due) {
       meter.polled(ended.has(task) ? 'finished' : rest)
-      if (!ended.has(task)) await postpone(task)
+      if (!ended.has(task)) await postpone(task, types.get(task) ?? null)
     }
     log.info({ asked: due.length, finished: ended.size }, 'poll.done')
     return 'now'
@@ -79,16 +83,22 @@ export function startPoll(deps: PollDeps): PollStep {
     }
   }
 
-  async function askForKnown(due: readonly DuePoll[], ended: Set<DuePoll>): Promise<void> {
+  /** @param types is given the types of the records of those that have not ended. */
+  async function askForKnown(due: readonly DuePoll[], ended: Set<DuePoll>, types: Map<DuePoll, string>): Promise<void> {
     const known = new Map(due.map(task => [task.providerTaskId, task]))
     const ids = [...known.keys()].filter(id => id !== null)
-    for await (const record of recordsOf(ids)) await apply(known.get(record.taskId), record.result, ended)
+    for await (const record of recordsOf(ids)) {
+      const task = known.get(record.taskId)
+      if (task !== undefined && record.type !== null) types.set(task, record.type)
+      await apply(task, record.result, ended)
+    }
   }
 
-  /** Tasks whose submit was never answered. */
-  async function askForUnknown(due: readonly DuePoll[], ended: Set<DuePoll>): Promise<void> {
+  /** Tasks whose submit was never answered. @returns why not all could be looked for; null where nothing kept it from that. */
+  async function askForUnknown(due: readonly DuePoll[], ended: Set<DuePoll>): Promise<unknown> {
     const unknown = due.filter(task => task.providerTaskId === null)
-    const found = unknown.length === 0 ? new Map<string, DuePoll>() : await lookFor(unknown)
+    if (unknown.length === 0) return null
+    const { found, failure } = await lookFor(unknown)
     const best = new Map<DuePoll, TaskRecord>()
     for await (const record of recordsOf([...found.keys()])) {
       const task = found.get(record.taskId ?? '')
@@ -104,20 +114,23 @@ export function startPoll(deps: PollDeps): PollStep {
       await identify(task, record)
       await apply(task, record.result, ended)
     }
+    return failure
   }
 
   /** Not over, or not known: right after a submit that may be lag, not loss. */
-  async function postpone(task: DuePoll): Promise<void> {
+  async function postpone(task: DuePoll, recordType: string | null): Promise<void> {
     const now = clock.now()
     const givenUpAt = task.expiresAt + lateWindowMs
     const pollAt = now >= givenUpAt ? null : Math.min(givenUpAt, pollRetryAt(task.polls, deps.pollEveryMs, now))
-    await store.taskPolled({ taskId: task.taskId, pollAt })
+    await store.taskPolled({ taskId: task.taskId, pollAt, recordType })
   }
 
   async function identify(task: DuePoll, record: TaskRecord): Promise<void> {
     const now = clock.now()
     const { taskId } = task
-    await store.taskSubmitted({ taskId, providerTaskId: record.taskId, traceId: null, now, pollAt: now + deps.pollEveryMs })
+    const { taskId: providerTaskId, traceIds, type: recordType } = record
+    const traceId = traceIds[0] ?? null
+    await store.taskSubmitted({ taskId, providerTaskId, traceId, recordType, now, pollAt: now + deps.pollEveryMs })
     log.info({ job: task.jobId, task: taskId, provider_task: record.taskId }, 'task.found')
   }
 

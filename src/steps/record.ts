@@ -1,9 +1,10 @@
 import type { SubmitOutcome } from '../domain/provider.ts'
+import type { ProviderError } from '../domain/result.ts'
 import { maxServerErrors, submitRetryAt } from '../domain/retry.ts'
 import type { Attempt, AttemptDeps } from './attempt.ts'
 import { discardUnnamed, filesOf } from './leftovers.ts'
 
-type RecorderDeps = Omit<AttemptDeps, 'provider' | 'callbackUrl' | 'submitTimeoutMs'>
+type RecorderDeps = Omit<AttemptDeps, 'provider' | 'callbackUrl' | 'traceId' | 'submitTimeoutMs'>
 
 /** Makes what writes down how a submit ended. `keep` runs a write until it is kept. */
 export function makeRecorder(
@@ -29,6 +30,10 @@ export function makeRecorder(
     log.warn({ ...about(attempt), reason: outcome.reason, code: outcome.error.code, retry_in_ms: dueAt - now }, 'task.not_sent')
   }
 
+  async function unconfirmed(taskId: number, error: ProviderError | null, now: number): Promise<void> {
+    await keep(() => store.taskUnconfirmed({ taskId, error, now, pollAt: deps.firstPollAt(now) }))
+  }
+
   function about({ task, job, startedAt }: Attempt): object {
     return { job: job.id, task: task.taskId, attempt: task.attempts, ms: clock.now() - startedAt }
   }
@@ -41,9 +46,10 @@ export function makeRecorder(
     if (!attempt.givenUp) meter.submitted(outcome.kind)
     switch (outcome.kind) {
       case 'accepted': {
-        const { taskId: providerTaskId, traceId } = outcome
-        await keep(() => store.taskSubmitted({ taskId, providerTaskId, traceId, now, pollAt: deps.firstPollAt(now) }))
-        return log.info({ ...about(attempt), provider_task: providerTaskId }, 'task.submitted')
+        const { taskId: providerTaskId, traceId, error = null } = outcome
+        const pollAt = error === null ? deps.firstPollAt(now) : pollSoonAt(deps.firstPollAt(now), now)
+        await keep(() => store.taskSubmitted({ taskId, providerTaskId, traceId, error, now, pollAt }))
+        return log.info({ ...about(attempt), provider_task: providerTaskId, ...codeOf(error) }, 'task.submitted')
       }
       case 'finished': {
         const { result } = outcome
@@ -59,10 +65,22 @@ export function makeRecorder(
       case 'not_sent':
         return notSent(attempt, outcome)
       case 'unconfirmed':
-        if (!attempt.givenUp) await keep(() => store.taskUnconfirmed({ taskId, now, pollAt: deps.firstPollAt(now) }))
-        return log.warn({ ...about(attempt), reason: outcome.reason }, 'task.unconfirmed')
+        // What was given up on is unconfirmed already; only what was said of it may be new.
+        if (!attempt.givenUp || outcome.error !== undefined) await unconfirmed(taskId, outcome.error ?? null, now)
+        return log.warn({ ...about(attempt), reason: outcome.reason, ...codeOf(outcome.error) }, 'task.unconfirmed')
       default:
         return outcome satisfies never
     }
   }
+}
+
+/** The provider took a task, and spoke against it: it soon knows what becomes of it. */
+const doubtfulPollMs = 10_000
+
+function pollSoonAt(firstPollAt: number | null, now: number): number | null {
+  return firstPollAt === null ? null : Math.min(firstPollAt, now + doubtfulPollMs)
+}
+
+function codeOf(error: ProviderError | null | undefined): { code?: string } {
+  return error === null || error === undefined ? {} : { code: error.code }
 }

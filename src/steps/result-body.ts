@@ -1,7 +1,7 @@
+import { reportOf } from '../domain/cost.ts'
 import { isFinal } from '../domain/job.ts'
 import type { Blobs } from '../domain/ports.ts'
 import type { ImageRecord, JobRecord } from '../domain/records.ts'
-import { type Usage, usageOf } from '../domain/usage.ts'
 import { type JobError, jobView, type Links } from '../domain/view.ts'
 import { base64Length, readAsBase64 } from '../files/encode-base64.ts'
 
@@ -71,11 +71,10 @@ function eventFacts(job: JobRecord, image: ImageRecord): object {
     background: asked('background'),
     output_format: format ?? asked('output_format'),
   }
+  const usage = task?.usage ?? null
   // JSON leaves out what is undefined.
-  return { ...facts, ...usageField(usageOf(task === undefined ? [] : [task])) }
+  return { ...facts, ...(usage === null ? {} : { usage }) }
 }
-
-const usageField = (usage: Usage | null): object => (usage === null ? {} : { usage })
 
 export function makeResultBodies(blobs: Blobs, links: Links): ResultBodies {
   /** One picture as a JSON object; its bytes are a piece of their own. */
@@ -110,7 +109,7 @@ export function makeResultBodies(blobs: Blobs, links: Links): ResultBodies {
         created: result?.created ?? null,
         elapsed: elapsedS(job),
         job_id: job.id,
-        ...usageField(usageOf(job.tasks)),
+        ...reportOf(job),
       })
       return bodyOf([`${text.slice(0, -1)},"data":`, ...list(job, answeredImages(job, base64), base64), '}'])
     },
@@ -118,7 +117,7 @@ export function makeResultBodies(blobs: Blobs, links: Links): ResultBodies {
       const { result, error } = jobView(job, links)
       if (job.status !== 'succeeded' || result === null)
         return bodyOf([JSON.stringify({ ...head(job, false), error: failureOf(job, error) })])
-      const text = JSON.stringify(head(job, true))
+      const text = JSON.stringify({ ...head(job, true), ...reportOf(job) })
       return bodyOf([
         `${text.slice(0, -1)},"data":{"created":${result.created},"data":`,
         ...list(job, answeredImages(job), base64),

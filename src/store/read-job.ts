@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3'
 import type { FileFacts, ImageRecord, InputRecord, JobRecord, TaskRecord } from '../domain/records.ts'
 import { queuePositionReader } from './queue-position.ts'
-import { type FileColumns, type ImageRow, type InputRow, type JobRow, parsedError, type TaskRow } from './rows.ts'
+import { type FileColumns, type ImageRow, type InputRow, type JobRow, parsedError, parsedUsage, type TaskRow } from './rows.ts'
 
 /*
  * A job with all that belongs to it, by one statement: that sees one state of the database without a transaction around it, and
@@ -18,7 +18,7 @@ const jobColumns = [
 const taskColumns = [
   ...(['id', 'job_id', 'position', 'status', 'charge', 'attempts', 'server_errors', 'due_at'] as const),
   ...(['provider_task_id', 'trace_id', 'source', 'submitted_at', 'completed_at', 'error'] as const),
-  ...(['late_result_at', 'polls', 'expires_at'] as const),
+  ...(['late_result_at', 'polls', 'expires_at', 'usage', 'cost_micro_credits', 'record_type'] as const),
 ] as const satisfies readonly (keyof TaskRow)[]
 
 /** First, wherever there is a file. */
@@ -50,9 +50,11 @@ type ImageLine = [table: 2, ...Values<ImageRow, typeof imageColumns>]
 type InputLine = [table: 3, ...Values<InputRow, typeof inputColumns>]
 type Line = JobLine | TaskLine | ImageLine | InputLine
 
-/** All lines of one statement are of one length. */
+/** All lines of one statement are of one length: the longest's. */
+const lineLength = Math.max(...[jobColumns, taskColumns, imageColumns, inputColumns].map(columns => columns.length))
+
 function select(columns: readonly string[]): string {
-  return [...columns, ...jobColumns.slice(columns.length).map(() => 'null')].join(', ')
+  return [...columns, ...Array.from({ length: lineLength - columns.length }, () => 'null')].join(', ')
 }
 
 /** Looks up each table by its key: none is walked through. */
@@ -81,6 +83,9 @@ function taskOf(line: TaskLine): TaskRecord {
     lateResultAt: line[15],
     polls: line[16],
     expiresAt: line[17],
+    usage: parsedUsage(line[18]),
+    costMicroCredits: line[19],
+    recordType: line[20],
   }
 }
 

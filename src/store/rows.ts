@@ -32,6 +32,9 @@ export type TaskRow = Pick<TaskRecord, 'id' | 'position' | 'status' | 'charge' |
   submitted_at: number | null
   completed_at: number | null
   late_result_at: number | null
+  usage: string | null
+  cost_micro_credits: number | null
+  record_type: string | null
   claimed_by: string | null
   claimed_until: number | null
   expires_at: number
@@ -66,6 +69,12 @@ export function parsedError(text: string | null): TaskRecord['error'] {
   return text === null ? null : (JSON.parse(text) as TaskRecord['error'])
 }
 
+/** What a task's result says that it used, as it is stored. */
+export function parsedUsage(text: string | null): TaskRecord['usage'] {
+  // Written by this program as JSON of a Usage, and by nobody else.
+  return text === null ? null : (JSON.parse(text) as TaskRecord['usage'])
+}
+
 export function taskFromRow(row: TaskRow): TaskRecord {
   return {
     id: row.id,
@@ -83,6 +92,9 @@ export function taskFromRow(row: TaskRow): TaskRecord {
     completedAt: row.completed_at,
     error: parsedError(row.error),
     lateResultAt: row.late_result_at,
+    usage: parsedUsage(row.usage),
+    costMicroCredits: row.cost_micro_credits,
+    recordType: row.record_type,
     polls: row.polls,
     expiresAt: row.expires_at,
   }

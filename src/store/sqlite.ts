@@ -4,15 +4,13 @@ import { makeJobLists } from './job-lists.ts'
 import { deliveryReads, eventReads } from './outbox.ts'
 import { jobReader } from './read-job.ts'
 import { unfinishedTasks } from './rows.ts'
+import { traceReads } from './traces.ts'
 
 /** What is asked of the store, on a connection that cannot write. */
 export function makeReads(database: Database.Database) {
   const readJob = jobReader(database)
   const jobIdsByTask = database.prepare<{ taskId: string }, { job_id: string }>(
     'select job_id from tasks where provider_task_id = (select @taskId) order by id desc limit 10',
-  )
-  const jobIdsByTrace = database.prepare<{ traceId: string }, { job_id: string }>(
-    'select job_id from tasks where trace_id = (select @traceId) order by id desc limit 10',
   )
   const durations = database.prepare<{ limit: number }, { model: string; size: string | null; durationMs: number }>(`
     select model, json_extract(params, '$.size') as size, completed_at - submitted_at as durationMs from (
@@ -32,13 +30,11 @@ export function makeReads(database: Database.Database) {
     async jobsByProviderTask(taskId: string): Promise<JobRecord[]> {
       return readJobs(jobIdsByTask.all({ taskId }))
     },
-    async jobsByTrace(traceId: string): Promise<JobRecord[]> {
-      return readJobs(jobIdsByTrace.all({ traceId }))
-    },
     async recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]> {
       return durations.all({ limit })
     },
     ...makeJobLists(database, readJob),
+    ...traceReads(database, readJobs),
     async taskRef(id: number): Promise<TaskRef | null> {
       return taskById.get({ id }) ?? null
     },

@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3'
 import { countedAs } from '../domain/models.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { Created, NewJob } from '../domain/store.ts'
+import { clientTraceOf } from '../domain/trace.ts'
 import type { Changed } from './commands.ts'
 import { waitersInsert } from './write-waiters.ts'
 
@@ -9,10 +10,10 @@ export function jobCommands(database: Database.Database, changed: Changed) {
   const insertJob = database.prepare(`
     insert into jobs (id, owner, status, model, counted_as, prompt, params, n, metadata, warnings, webhook_url, webhook_events, callback_url,
       callback_base64, answered_at, caller, fingerprint,
-      retry_of, created_at, expires_at)
+      retry_of, created_at, expires_at, client_trace_id)
     values (@id, @owner, 'queued', @model, @countedAs, @prompt, @params, @n, @metadata, @warnings, @webhookUrl, @webhookEvents, @callbackUrl,
       @callbackBase64, @answeredAt, @caller, @fingerprint,
-      @retryOf, @now, @expiresAt)`)
+      @retryOf, @now, @expiresAt, @clientTraceId)`)
   const insertTask = database.prepare(`
     insert into tasks (job_id, owner, position, status, due_at, expires_at) values (@id, @owner, @position, 'queued', @now, @expiresAt)`)
   const insertInput = database.prepare(`
@@ -49,6 +50,7 @@ export function jobCommands(database: Database.Database, changed: Changed) {
         retryOf: a.retryOf,
         now,
         expiresAt,
+        clientTraceId: clientTraceOf(edit),
       })
       for (const [position, input] of edit.inputs.entries()) {
         insertInput.run({

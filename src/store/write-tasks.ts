@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3'
-import { isFinal, type Source, type TaskStatus } from '../domain/job.ts'
+import { isFinal, type Source, type TaskEvent, type TaskStatus } from '../domain/job.ts'
 import type { Arrival } from '../domain/ports.ts'
 import type { ClaimedTask } from '../domain/records.ts'
 import type { ProviderError, Result } from '../domain/result.ts'
@@ -30,7 +30,9 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
     where poll_at > @pollAt and polls = 0 and provider_task_id is null and completed_at is not null`)
   // One that ended while it was asked for is not asked for again.
   const setPoll = database.prepare(`
-    update tasks set polls = polls + 1, poll_at = case when charge = 'possible' then @pollAt end where id = @id`)
+    update tasks set polls = polls + 1, poll_at = case when charge = 'possible' then @pollAt end,
+      record_type = coalesce(record_type, @recordType)
+    where id = @id`)
   const pollSoon = database.prepare("update tasks set poll_at = @at where id = @id and charge = 'possible'")
 
   return {
@@ -40,10 +42,13 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
       taskId: number
       providerTaskId: string | null
       traceId: string | null
+      error?: ProviderError | null
+      recordType?: string | null
       now: number
       pollAt: number | null
     }) {
-      const event = { type: 'accepted', taskId: a.providerTaskId, traceId: a.traceId } as const
+      const { providerTaskId: taskId, traceId, error = null, recordType = null } = a
+      const event = { type: 'accepted', taskId, traceId, error, ...(recordType === null ? {} : { recordType }) } as const
       return move(a.taskId, event, a.now, { pollAt: a.pollAt })?.outcome ?? null
     },
 
@@ -55,8 +60,8 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
       return move(a.taskId, { type: 'not_sent' }, a.now, { dueAt: a.dueAt, serverError: a.serverError })?.outcome ?? null
     },
 
-    taskUnconfirmed(a: { taskId: number; now: number; pollAt: number | null }) {
-      return move(a.taskId, { type: 'unconfirmed' }, a.now, { pollAt: a.pollAt })?.outcome ?? null
+    taskUnconfirmed(a: { taskId: number; error?: ProviderError | null; now: number; pollAt: number | null }) {
+      return move(a.taskId, { type: 'unconfirmed', error: a.error ?? null }, a.now, { pollAt: a.pollAt })?.outcome ?? null
     },
 
     applyResult(a: {
@@ -68,11 +73,7 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
       receipt: Receipt | null
     }): Applied {
       const { result } = a
-      const event =
-        result.kind === 'succeeded'
-          ? ({ type: 'succeeded', source: a.source, taskId: result.taskId, traceId: result.traceId } as const)
-          : ({ type: 'failed', source: a.source, taskId: result.taskId, traceId: result.traceId, error: result.error } as const)
-      const moved = move(a.taskId, event, a.now)
+      const moved = move(a.taskId, eventOf(result, a.source), a.now)
       if (moved === null) return { outcome: 'unknown', jobId: null, kept: false, arrived: null }
       // No result is ever `ignored`; the moves' table has no such case for one.
       const outcome = moved.outcome === 'ignored' ? 'duplicate' : moved.outcome
@@ -101,8 +102,8 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
       return noteCallback({ ...a, jobId, receivedAt: a.now, outcome: 'malformed', body: null })
     },
 
-    taskPolled(a: { taskId: number; pollAt: number | null }): void {
-      setPoll.run({ id: a.taskId, pollAt: a.pollAt })
+    taskPolled(a: { taskId: number; pollAt: number | null; recordType?: string | null }): void {
+      setPoll.run({ id: a.taskId, pollAt: a.pollAt, recordType: a.recordType ?? null })
     },
 
     expireDue(a: { now: number; limit: number }): number {
@@ -120,6 +121,21 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
 
     cancelJob: canceler(database, move),
   }
+}
+
+/** A result as what happens to its task. */
+function eventOf(result: Result, source: Source): TaskEvent {
+  const { taskId, traceId, usage, costMicroCredits, recordType } = result
+  const told = {
+    taskId,
+    traceId,
+    ...(usage === undefined ? {} : { usage }),
+    ...(costMicroCredits === undefined ? {} : { costMicroCredits }),
+    ...(recordType === undefined ? {} : { recordType }),
+  }
+  return result.kind === 'succeeded'
+    ? { type: 'succeeded', source, ...told }
+    : { type: 'failed', source, error: result.error, ...told }
 }
 
 type TaskMove = ReturnType<typeof taskMover>['move']

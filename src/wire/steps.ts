@@ -41,6 +41,7 @@ export function startSteps(config: Config, deps: StepsDeps): Steps {
           ...deps,
           pollEveryMs: config.pollEveryS * 1_000,
           taskOfCallbackUrl: url => signer.taskOfToken(url.slice(url.lastIndexOf('/') + 1)),
+          traceIds: (jobId, taskId) => signer.traceIds(jobId, taskId),
           onResult,
         })
   const submit = startSubmit({
@@ -49,6 +50,7 @@ export function startSteps(config: Config, deps: StepsDeps): Steps {
     submitTimeoutMs: config.submitTimeoutMs,
     firstPollAt: addresses.firstPollAt,
     callbackUrl: addresses.callbackUrl,
+    traceId: (jobId, taskId) => signer.traceId(jobId, taskId),
     onResult,
   })
   const notify = startNotify(deps)

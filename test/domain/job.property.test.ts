@@ -54,10 +54,13 @@ const source = fc.constantFrom('callback' as const, 'poll' as const, 'inline' as
 const error = fc.constantFrom(apiError, { code: 'forbidden', message: 'no', traceId: null, status: 403 })
 const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(
   { weight: 4, arbitrary: fc.constant(events.claimed) },
-  { weight: 2, arbitrary: ids.map(its => ({ type: 'accepted', ...its }) as const) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(ids, fc.option(error)).map(([its, why]) => ({ type: 'accepted', error: why, ...its }) as const),
+  },
   { weight: 2, arbitrary: fc.constant(events.not_sent) },
   { weight: 1, arbitrary: error.map(its => ({ type: 'refused', error: its }) as const) },
-  { weight: 2, arbitrary: fc.constant(events.unconfirmed) },
+  { weight: 2, arbitrary: fc.option(error).map(its => ({ type: 'unconfirmed', error: its }) as const) },
   { weight: 2, arbitrary: fc.tuple(ids, source).map(([its, from]) => ({ type: 'succeeded', source: from, ...its }) as const) },
   {
     weight: 1,
@@ -101,7 +104,7 @@ function checkMove(before: TaskState, event: TaskEvent, outcome: MoveOutcome, ta
   if (event.type === 'failed') expect(['applied', 'late', 'duplicate']).toContain(outcome)
   if (outcome === 'ignored' || outcome === 'duplicate') expect(task.status).toBe(before.status)
   if (task.status === before.status && outcome === 'applied') expect.fail(`${event.type} was applied and changed nothing`)
-  for (const once of ['providerTaskId', 'traceId', 'submittedAt', 'completedAt', 'source', 'error', 'lateResultAt'] as const)
+  for (const once of ['providerTaskId', 'traceId', 'submittedAt', 'completedAt', 'source', 'lateResultAt', 'recordType'] as const)
     if (before[once] !== null) expect(task[once], once).toEqual(before[once])
 }
 
@@ -114,7 +117,8 @@ function checkStory({ task, claims, wasUnconfirmed, arrived, kept }: Story): voi
   if (task.charge === 'possible') expect(task.attempts).toBeGreaterThan(0)
   if (['submitting', 'submitted', 'unconfirmed'].includes(task.status)) expect(task.charge).toBe('possible')
   expect(task.completedAt !== null).toBe(isFinal(task.status))
-  expect(task.error !== null).toBe(task.status === 'failed')
+  if (task.status === 'failed') expect(task.error).not.toBeNull()
+  if (['queued', 'submitting', 'succeeded'].includes(task.status)) expect(task.error).toBeNull()
   if (task.status === 'submitted' || task.status === 'unconfirmed') expect(task.submittedAt).not.toBeNull()
   if (task.lateResultAt !== null) {
     expect(['failed', 'canceled', 'expired']).toContain(task.status)

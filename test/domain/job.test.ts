@@ -179,6 +179,58 @@ describe('what a move writes', () => {
   })
 })
 
+describe('what the provider said of a submit whose outcome is unknown', () => {
+  const unconfirmed = { type: 'unconfirmed', error: apiError } as const
+  const told = moveTask(after('claimed'), unconfirmed, 2).task
+
+  test('is kept at once, and when it expires, and may still be charged', () => {
+    expect(told).toMatchObject({ status: 'unconfirmed', error: apiError, charge: 'possible' })
+    expect(moveTask(told, events.expired, 3).task).toMatchObject({ status: 'expired', error: apiError, charge: 'possible' })
+  })
+
+  test('is kept when it comes after the submit was given up on, and the first of it stays', () => {
+    const late = moveTask(after('claimed', 'unconfirmed'), unconfirmed, 3)
+    expect(late).toMatchObject({ outcome: 'ignored', task: { status: 'unconfirmed', error: apiError } })
+    expect(moveTask(late.task, events.unconfirmed, 4).task).toBe(late.task)
+  })
+
+  test('counts no more when it is found there, makes a picture, or fails for another reason', () => {
+    expect(moveTask(told, events.accepted, 3).task).toMatchObject({ status: 'submitted', error: null })
+    expect(moveTask(told, events.succeeded, 3).task).toMatchObject({ status: 'succeeded', error: null, charge: 'made' })
+    const other = { ...apiError, code: 'forbidden' }
+    expect(moveTask(told, { ...events.failed, error: other }, 3).task).toMatchObject({ status: 'failed', error: other })
+  })
+
+  test('stays with a task that it took all the same, until that makes a picture', () => {
+    const taken = moveTask(after('claimed'), { ...events.accepted, error: apiError }, 2).task
+    expect(taken).toMatchObject({ status: 'submitted', error: apiError, providerTaskId: 'p-accepted' })
+    expect(moveTask(taken, events.succeeded, 3).task).toMatchObject({ error: null })
+  })
+})
+
+describe('what a result reports', () => {
+  const report = { usage: { total_tokens: 7 }, costMicroCredits: 370_000, recordType: 'images' }
+  const succeeded = { ...events.succeeded, ...report }
+
+  test('is kept with it, late ones and failures included', () => {
+    expect(moveTask(after('claimed'), succeeded, 2).task).toMatchObject(report)
+    expect(moveTask(after('claimed'), { ...events.failed, ...report }, 2).task).toMatchObject(report)
+    expect(moveTask(after('claimed', 'expired'), succeeded, 3)).toMatchObject({ outcome: 'late', task: report })
+  })
+
+  test('is added by a second result that tells more, and not changed by one that tells other things', () => {
+    const first = after('claimed', 'succeeded')
+    expect(moveTask(first, succeeded, 4)).toMatchObject({ outcome: 'duplicate', task: report })
+    const whole = moveTask(first, succeeded, 4).task
+    expect(moveTask(whole, { ...succeeded, costMicroCredits: 1, usage: { total_tokens: 8 } }, 5).task).toBe(whole)
+  })
+
+  test('of a late picture counts before that of the failure it followed', () => {
+    const failure = moveTask(after('claimed'), { ...events.failed, costMicroCredits: 0 }, 2).task
+    expect(moveTask(failure, succeeded, 3).task).toMatchObject({ status: 'failed', charge: 'made', costMicroCredits: 370_000 })
+  })
+})
+
 describe('after the end', () => {
   test.each(['canceled', 'expired'] as const)('a picture for a task that is %s is late, kept once, and paid for', status => {
     const ended = after('claimed', 'accepted', status)

@@ -4,6 +4,7 @@ import { parseRecord } from '../../src/domain/result.ts'
 const read = (record: unknown) => parseRecord(record, () => undefined)
 const url = 'https://platform.cdn.xhuoapi.ai/a.png'
 const success = { success: true, task_id: 't-1', trace_id: 'r-1', created: 5, data: [{ url }], elapsed: 8 }
+const silent = { callbackUrl: null, traceIds: [], type: null, createdAt: null, request: {} }
 const whole = {
   id: 't-1',
   _id: 'internal',
@@ -22,12 +23,17 @@ describe('a task record', () => {
     expect(read(whole)).toEqual({
       taskId: 't-1',
       callbackUrl: 'https://darkroom.example.com/callbacks/1.x',
+      traceIds: ['r-1'],
+      type: 'images',
+      createdAt: 1761432000063,
+      request: whole.request,
       result: {
         kind: 'succeeded',
         taskId: 't-1',
         traceId: 'r-1',
         created: 5,
         images: [{ url, file: null, revisedPrompt: null }],
+        recordType: 'images',
       },
     })
   })
@@ -40,8 +46,8 @@ describe('a task record', () => {
       response: { success: false, error: { code: 'bad_request', message } },
     }
     expect(read(record)).toEqual({
+      ...silent,
       taskId: 't-1',
-      callbackUrl: null,
       result: { kind: 'failed', taskId: 't-1', traceId: null, error: { code: 'bad_request', message, traceId: null } },
     })
   })
@@ -62,7 +68,7 @@ describe('a task record', () => {
     ['a response without a result', { id: 't-1', finished_at: null, response: { task_id: 't-1' } }],
     ['an error, but no end: it may be tried again there', { id: 't-1', finished_at: null, response: { success: false } }],
   ])('with %s is still running', (_what, record) => {
-    expect(read(record)).toEqual({ taskId: 't-1', callbackUrl: null, result: null })
+    expect(read(record)).toEqual({ ...silent, taskId: 't-1', result: null })
   })
 
   test('with a picture is taken, even where it does not say that it is over', () => {
@@ -94,11 +100,50 @@ describe('a task record', () => {
   })
 
   test('without an id is known by its callback URL alone', () => {
-    expect(read({ request: { callback_url: 'https://x/callbacks/1' }, response: null })).toEqual({
+    const request = { callback_url: 'https://x/callbacks/1' }
+    expect(read({ request, response: null })).toEqual({
+      ...silent,
       taskId: null,
       callbackUrl: 'https://x/callbacks/1',
+      request,
       result: null,
     })
+  })
+
+  test('is known by the trace id that was submitted, too, wherever the record has it', () => {
+    expect(read({ id: 't-1', trace_id: 'r-1', request: { trace_id: 'ours' } })?.traceIds).toEqual(['r-1', 'ours'])
+    expect(read({ id: 't-1', request: { trace_id: 'ours' } })?.traceIds).toEqual(['ours'])
+    expect(read({ id: 't-1', trace_id: { odd: true }, request: { trace_id: '' } })?.traceIds).toEqual([])
+  })
+
+  test('of an older page has other names and spellings of its times, and is read all the same', () => {
+    const { elapsed, ...record } = whole
+    const old = { ...record, duration: elapsed, created_at: '2025-10-25T22:40:00.063Z', started_at: '2025-10-25T22:40:01Z' }
+    expect(read({ ...old, finished_at: '2025-10-25T22:41:20Z' })).toMatchObject({
+      createdAt: 1761432000063,
+      result: { kind: 'succeeded' },
+    })
+    for (const createdAt of [null, '', 'yesterday', -1, Number.NaN, {}])
+      expect(read({ ...whole, created_at: createdAt })?.createdAt).toBeNull()
+  })
+
+  test('brings what was used and what it cost, from its response before its own', () => {
+    const report = { usage: { total_tokens: 7 }, cost: { amount: 0.37, currency: 'credit' } }
+    expect(read({ ...whole, response: { ...success, ...report } })?.result).toMatchObject({
+      usage: { total_tokens: 7 },
+      costMicroCredits: 370_000,
+    })
+    expect(read({ ...whole, ...report })?.result).toMatchObject({ usage: { total_tokens: 7 }, costMicroCredits: 370_000 })
+    expect(
+      read({ ...whole, ...report, response: { ...success, cost: { amount: 1, currency: 'credit' } } })?.result,
+    ).toMatchObject({
+      costMicroCredits: 1_000_000,
+    })
+  })
+
+  test('without an id of its own has that of its result, before the key of a database', () => {
+    expect(read({ _id: 'm-1', response: success, finished_at: 1 })?.taskId).toBe('t-1')
+    expect(read({ task_id: 't-2', _id: 'm-1' })?.taskId).toBe('t-2')
   })
 
   test('may echo no request, or an odd one', () => {

@@ -233,10 +233,36 @@ describe('ids', () => {
     expect(parseAccepted({ success: true, task_id: 't', trace_id: 'r' })).toEqual({ kind: 'accepted', taskId: 't', traceId: 'r' })
   })
 
-  test.each([[{}], [{ success: true }], [{ success: false, task_id: 't' }], [null], [[]], ['t'], [{ taskId: 't' }]])(
-    '%j accepts nothing',
-    body => expect(parseAccepted(body)).toBeNull(),
+  test('an acceptance is one whatever else it says', () => {
+    const error = { code: 'too_many_requests', message: 'slow down' }
+    expect(parseAccepted({ success: false, task_id: 't', error })).toMatchObject({ kind: 'accepted', taskId: 't' })
+    expect(parseAccepted({ data: { task_id: 't' } })).toMatchObject({ kind: 'accepted', taskId: 't' })
+  })
+
+  test.each([[{}], [{ success: true }], [null], [[]], ['t'], [{ taskId: 't' }]])('%j accepts nothing', body =>
+    expect(parseAccepted(body)).toBeNull(),
   )
+})
+
+describe('what a result reports', () => {
+  const [usage, cost] = [
+    { input_tokens: 210, total_tokens: 4_370 },
+    { amount: 0.37, currency: 'credit' },
+  ]
+  const reported = { usage, costMicroCredits: 370_000 }
+
+  test('stands at its top, or within its data, and belongs to a failure as well', () => {
+    expect(read({ data: [{ url }], usage, cost })).toMatchObject(reported)
+    expect(read({ data: { data: [{ url }], usage, cost } })).toMatchObject(reported)
+    expect(read({ data: { data: [{ url }], usage: { total_tokens: 1 } }, usage, cost })).toMatchObject(reported)
+    expect(read({ error: 'no', cost: { amount: 0, currency: 'credit' } })).toMatchObject({ kind: 'failed', costMicroCredits: 0 })
+  })
+
+  test('is left out where there is none', () => {
+    const result = read({ data: [{ url }], usage: null, cost: null })
+    expect(result).not.toHaveProperty('usage')
+    expect(result).not.toHaveProperty('costMicroCredits')
+  })
 })
 
 describe('errors', () => {

@@ -14,6 +14,22 @@ function queryOf(text: string): { exp: string; sig: string } {
   return { exp: query.get('exp') ?? '', sig: query.get('sig') ?? '' }
 }
 
+describe('a trace id', () => {
+  test('is the same after a restart, another for each task and each job, and looks as the provider’s own', () => {
+    const id = signer.traceId('job_1', 1)
+    expect(makeSigner(['the first secret']).traceId('job_1', 1)).toBe(id)
+    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    const others = [signer.traceId('job_1', 2), signer.traceId('job_2', 1), makeSigner(['another']).traceId('job_1', 1)]
+    expect(new Set([id, ...others]).size).toBe(4)
+  })
+
+  test('is known by older secrets, too, and sent by the newest', () => {
+    const both = makeSigner(['a new secret', 'the first secret'])
+    expect(both.traceIds('job_1', 1)).toEqual([both.traceId('job_1', 1), signer.traceId('job_1', 1)])
+    expect(both.traceId('job_1', 1)).toBe(makeSigner(['a new secret']).traceId('job_1', 1))
+  })
+})
+
 describe('a callback token', () => {
   test('names its task, and is the same after a restart', () => {
     for (const taskId of [1, 2, 77, 2 ** 31, Number.MAX_SAFE_INTEGER]) {

@@ -13,6 +13,9 @@ export const newTask: TaskState = {
   completedAt: null,
   error: null,
   lateResultAt: null,
+  usage: null,
+  costMicroCredits: null,
+  recordType: null,
 }
 
 export const apiError: ProviderError = { code: 'api_error', message: 'fetch failed', traceId: 'trace-of-error' }

@@ -97,7 +97,8 @@ describe('a job on the wire', () => {
           metadata: {},
           inputs: [{ role: 'image', url: `${base}/jobs/job_1/inputs/0?signed`, content_type: 'image/png', bytes: 12_345 }],
           warnings: [],
-          cost: { multiplier: 1, credits: null, billable: 'unknown' },
+          cost: { multiplier: 1, credits: null, source: null, billable: 'unknown' },
+          usage: null,
           tasks: [
             {
               task_id: 'cb104e35',
@@ -249,6 +250,35 @@ describe('what it costs', () => {
     expect(view({ model, params, tasks }).cost).toMatchObject(cost)
   })
 
+  const made = (costMicroCredits: number | null, position = 0) =>
+    task({ id: position + 1, position, status: 'succeeded', charge: 'made', costMicroCredits })
+
+  test.each([
+    ['what all results say, before the table', [made(370_000), made(360_000, 1)], { credits: 0.73, source: 'reported' }],
+    ['that of a failure as well', [made(370_000), task({ id: 2, status: 'failed' })], { credits: 0.37, source: 'reported' }],
+    ['nothing, where a result says so', [made(0)], { credits: 0, source: 'reported' }],
+    ['the table’s price, as long as one may still cost', [made(370_000), task({ id: 2 })], { credits: 0.28, source: 'table' }],
+    ['the table’s price, where one did not say it', [made(370_000), made(null, 1)], { credits: 0.28, source: 'table' }],
+    ['the table’s price, where none said it', [made(null)], { credits: 0.14, source: 'table' }],
+  ])('is %s', (_what, tasks, cost) => {
+    expect(view({ model: 'nano-banana', tasks }).cost).toMatchObject(cost)
+  })
+
+  test('is what is known so far, where the table has no price', () => {
+    expect(view({ tasks: [made(370_000), made(null, 1)] }).cost).toMatchObject({ credits: 0.37, source: 'reported' })
+    expect(view({ tasks: [made(null)] }).cost).toMatchObject({ credits: null, source: null })
+  })
+
+  test('is told without the noise of binary fractions', () => {
+    expect(view({ tasks: [made(100_000), made(200_000, 1)] }).cost.credits).toBe(0.3)
+  })
+
+  test('in tokens is the sum of what its tasks say', () => {
+    const tasks = [task({ usage: { total_tokens: 4 } }), task({ id: 2 }), task({ id: 3, usage: { total_tokens: 3 } })]
+    expect(view({ tasks }).usage).toEqual({ total_tokens: 7 })
+    expect(view().usage).toBeNull()
+  })
+
   test('is certain as soon as one picture was made', () => {
     expect(view({ tasks: [task({ charge: 'made' }), task({ charge: 'possible' })] }).cost.billable).toBe('yes')
     expect(view({ tasks: [task({ charge: 'possible' }), task()] }).cost.billable).toBe('unknown')
@@ -285,6 +315,29 @@ describe('what went wrong', () => {
       errors: [told, expired],
       tasks: [{}, { error: expired }],
     })
+  })
+
+  const usedUp = { code: 'used_up', message: 'Insufficient credit balance', traceId: 'tr-1', status: 503 }
+  const balance = { code: 'used_up', message: 'Insufficient credit balance', type: 'permission_error', trace_id: 'tr-1' }
+
+  test('with a submit whose outcome is unknown stands in its task at once, and in the job when it expires', () => {
+    const unconfirmed = task({ status: 'unconfirmed', charge: 'possible', error: usedUp })
+    expect(view({ status: 'processing', tasks: [unconfirmed] })).toMatchObject({
+      error: null,
+      errors: [],
+      tasks: [{ error: balance }],
+    })
+    expect(view({ status: 'expired', tasks: [{ ...unconfirmed, status: 'expired' }] })).toMatchObject({
+      error: { ...balance, retryable: true },
+      errors: [balance],
+      tasks: [{ error: balance }],
+      cost: { billable: 'unknown' },
+    })
+  })
+
+  test('with a submit counts no more when a picture came late', () => {
+    const tasks = [task({ status: 'expired', charge: 'made', error: usedUp, lateResultAt: noon })]
+    expect(view({ status: 'expired', tasks })).toMatchObject({ error: { code: 'expired' }, cost: { billable: 'yes' } })
   })
 
   test('of a job that was canceled is nothing', () => {

@@ -42,6 +42,7 @@ test('one URL goes as a string of a JSON body, with its length, our key and wher
     size: '1024x1536',
     user: 'ü"\n',
     callback_url: 'https://us.example.com/callbacks/1.token',
+    trace_id: 'trace-1',
     image: 'https://example.com/a.png',
   })
 })
@@ -98,6 +99,7 @@ test('files go as a form, whole, each with its type and name, and the length is 
     ['model', 'gpt-image-2'],
     ['prompt', 'dark mode'],
     ['callback_url', 'https://us.example.com/callbacks/1.token'],
+    ['trace_id', 'trace-1'],
   ])
 })
 

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { SubmitOutcome } from '../../src/domain/provider.ts'
 import { testClock } from '../support/clock.ts'
-import { type Connected, connect, httpServer, jobId, json, sha256, submit } from './setting.ts'
+import { type Connected, connect, httpServer, jobId, json, sha256, submit, tcpServer } from './setting.ts'
 
 const html = (status: number) => (response: ServerResponse) =>
   response.writeHead(status, { 'content-type': 'text/html' }).end('<html><body>nginx</body></html>')
@@ -29,6 +29,27 @@ describe('accepted', () => {
     ['a list of pictures that is still empty', { task_id: 't-1', data: [] }, { taskId: 't-1', traceId: null }],
   ])('%s', async (_name, body, expected) => {
     expect((await outcomeOf(told(200, body))).outcome).toEqual({ kind: 'accepted', ...expected })
+  })
+})
+
+describe('accepted, whatever the status says', () => {
+  test.each([302, 400, 401, 403, 404, 408, 409, 413, 429, 500, 502, 503, 504])(
+    '%i whose JSON names the task, beside an error that is kept',
+    async status => {
+      const body = { ...failure('too_many_requests'), task_id: 't-1' }
+      expect((await outcomeOf(told(status, body))).outcome).toEqual({
+        kind: 'accepted',
+        taskId: 't-1',
+        traceId: 'tr-1',
+        error: { code: 'too_many_requests', message: 'it was too_many_requests', traceId: 'tr-1', status },
+      })
+    },
+  )
+
+  test.each([400, 429, 500, 502, 503])('%i that holds the picture', async status => {
+    const { outcome, connected } = await outcomeOf(told(status, { ...failure('api_error'), data: [{ b64_json: 'cGFpZA==' }] }))
+    expect(outcome).toMatchObject({ kind: 'finished', result: { kind: 'succeeded', images: [{ file: { sizeBytes: 4 } }] } })
+    expect(await connected.filesIn(jobId)).toHaveLength(1)
   })
 })
 
@@ -80,10 +101,54 @@ describe('refused', () => {
     [{ error: 'the key is wrong' }, 'the key is wrong'],
     [{ message: 'Forbidden' }, 'Forbidden'],
     [{ detail: 'Not Found' }, 'Not Found'],
+    [{ detail: { message: 'Not allowed' } }, 'Not allowed'],
     [{}, 'the provider answered HTTP 403'],
   ])('403 with JSON of another shape: %j', async (body, message) => {
     const { outcome } = await outcomeOf(told(403, body))
     expect(outcome).toMatchObject({ kind: 'refused', status: 403, error: { code: 'provider_error', message } })
+  })
+
+  test('403 whose error has no frame, in the words it has', async () => {
+    const { outcome } = await outcomeOf(told(403, { code: 'used_up', message: 'no credits', trace_id: 'tr-2' }))
+    const error = { code: 'used_up', message: 'no credits', traceId: 'tr-2', status: 403 }
+    expect(outcome).toEqual({ kind: 'refused', status: 403, error })
+  })
+
+  test.each([
+    [429, 'used_up'],
+    [500, 'invalid_token'],
+    [500, 'token_expired'],
+    [429, 'disabled'],
+  ])('%i about the account (%s), which no other try mends', async (status, code) => {
+    const { outcome } = await outcomeOf(told(status, failure(code)))
+    expect(outcome).toMatchObject({ kind: 'refused', status, error: { code, status } })
+  })
+
+  test.each([
+    ['HTML', html(413), 'payload_too_large', /^the request had 0\.0 MB, and the provider takes 28 to 30 MB: send fewer/],
+    ['JSON', told(413, failure('too_big')), 'too_big', /^it was too_big: the request had .*send fewer/],
+  ])('413 with %s, and what to do', async (_name, answer, code, message) => {
+    const { outcome } = await outcomeOf(answer)
+    expect(outcome).toMatchObject({
+      kind: 'refused',
+      status: 413,
+      error: { code, message: expect.stringMatching(message), status: 413 },
+    })
+  })
+
+  test('413 that comes before the body has gone', async () => {
+    const { url } = await tcpServer(socket =>
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+        socket.resume()
+      }),
+    )
+    const connected = await connect(url)
+    const inputs = [await connected.store(randomBytes(8_000_000))]
+    expect(await submit(connected, { body: 'multipart', inputs })).toMatchObject({
+      kind: 'refused',
+      error: { message: expect.stringContaining('the request had 7.6 MB') },
+    })
   })
 
   test.each([301, 302, 307, 308])('a redirect (%i), which is not followed', async status => {
@@ -152,6 +217,20 @@ describe('nobody knows', () => {
     expect((await outcomeOf(answer)).outcome).toMatchObject({ kind: 'unconfirmed' })
   })
 
+  test.each([
+    [502, 'api_error'],
+    [503, 'used_up'],
+    [504, 'timeout'],
+    [408, 'timeout'],
+  ])('%i with JSON, which is kept (%s)', async (status, code) => {
+    const error = { code, message: `it was ${code}`, traceId: 'tr-1', status }
+    expect((await outcomeOf(told(status, failure(code)))).outcome).toEqual({
+      kind: 'unconfirmed',
+      reason: `HTTP ${status} ${code}`,
+      error,
+    })
+  })
+
   test('a result with more pictures than one may have, unless a task_id says that it was accepted', async () => {
     const data = Array.from({ length: 257 }, () => ({ url: 'https://cdn.example.com/a.png' }))
     expect((await outcomeOf(told(200, { data }))).outcome).toMatchObject({ kind: 'unconfirmed' })
@@ -168,9 +247,10 @@ describe('pictures of an answer that is not used leave nothing', () => {
   const b64_json = randomBytes(300_000).toString('base64')
 
   test.each<[string, string, (response: ServerResponse) => void]>([
-    ['refused', 'an error', told(400, { ...failure('bad_request'), data: [{ b64_json }] })],
-    ['not_sent', 'a 429', told(429, { data: [{ b64_json }] })],
-    ['unconfirmed', 'a 502', told(502, { data: [{ b64_json }] })],
+    ['refused', 'an error', told(400, { ...failure('bad_request'), preview: { b64_json } })],
+    ['not_sent', 'a 429', told(429, { preview: { b64_json } })],
+    ['unconfirmed', 'a 502', told(502, { preview: { b64_json } })],
+    ['accepted', 'a 503 that names its task', told(503, { task_id: 't-1', preview: { b64_json } })],
     ['accepted', 'one that is only a preview', told(200, { task_id: 't-1', preview: { b64_json } })],
     [
       'unconfirmed',

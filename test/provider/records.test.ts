@@ -64,11 +64,33 @@ test('a range tells whose records they are, and leaves nothing of their pictures
   const { ask, connected, seen } = await answering(response =>
     json(response, 200, { items: [record('a', base64(randomBytes(100_000))), record('b', url('b'))] }),
   )
-  expect(await ask(range)).toEqual([
-    { taskId: 'a', callbackUrl: 'https://us.example.com/callbacks/a', result: null },
-    { taskId: 'b', callbackUrl: 'https://us.example.com/callbacks/b', result: null },
+  expect(await ask(range)).toMatchObject([
+    { taskId: 'a', callbackUrl: 'https://us.example.com/callbacks/a', traceIds: ['trace-a'], result: null },
+    { taskId: 'b', callbackUrl: 'https://us.example.com/callbacks/b', traceIds: ['trace-b'], result: null },
   ])
-  expect(JSON.parse(seen[0]?.body.toString() ?? '')).toMatchObject({ created_at_min: 1_000, created_at_max: 2_000, limit: 100 })
+  // The type of a record names a worker, and moves: whoever asks for one misses the others.
+  expect(JSON.parse(seen[0]?.body.toString() ?? '')).toEqual({
+    action: 'retrieve_batch',
+    created_at_min: 1_000,
+    created_at_max: 2_000,
+    offset: 0,
+    limit: 100,
+  })
+  expect(await connected.filesIn(recordsFolder)).toEqual([])
+})
+
+test('trace ids are asked for alone, and tell whose records they are, too', async () => {
+  const { ask, connected, seen } = await answering(response =>
+    json(response, 200, { items: [record('a', base64(randomBytes(100_000)))] }),
+  )
+  const asked = { traceIds: ['trace-a', 'trace-b'], offset: 0, limit: 100 }
+  expect(await ask(asked)).toMatchObject([{ taskId: 'a', traceIds: ['trace-a'], result: null }])
+  expect(JSON.parse(seen[0]?.body.toString() ?? '')).toEqual({
+    action: 'retrieve_batch',
+    trace_ids: ['trace-a', 'trace-b'],
+    offset: 0,
+    limit: 100,
+  })
   expect(await connected.filesIn(recordsFolder)).toEqual([])
 })
 

@@ -59,6 +59,7 @@ export function order(changes: Partial<SubmitOrder> = {}): SubmitOrder {
     body: 'json',
     inputs: [{ role: 'image', kind: 'url', url: 'https://example.com/a.png' }],
     callbackUrl: 'https://us.example.com/callbacks/1.token',
+    traceId: 'trace-1',
     ...changes,
   }
 }

@@ -115,6 +115,19 @@ describe('results that misbehave', () => {
   })
 })
 
+test('usage: a result tells what it used and cost, in every shape', async () => {
+  const receiver = await openReceiver()
+  const sandbox = await openSandbox({ faults: ['usage'] })
+  const report = { usage: { total_tokens: 4_370 }, cost: { amount: 0.37, currency: 'credit' } }
+  for (const model of ['gpt-image-2', 'gpt-image-1', 'nano-banana']) {
+    expect(await (await submitFile(sandbox, { model })).json()).toMatchObject(report)
+    await submitFile(sandbox, { model, callback_url: receiver.url })
+  }
+  await sandbox.settled()
+  for (const { text } of receiver.arrivals) expect(JSON.parse(text)).toMatchObject(report)
+  expect(receiver.arrivals).toHaveLength(3)
+})
+
 describe('submits that are refused', () => {
   test.each([
     ['moderation', 403, 'forbidden'],
@@ -122,6 +135,7 @@ describe('submits that are refused', () => {
     ['bad_key', 401, 'invalid_token'],
     ['always-429', 429, 'too_many_requests'],
     ['always-500', 500, 'api_error'],
+    ['503-used_up', 503, 'used_up'],
   ])('%s: %d %s, every time, and no charge', async (fault, status, code) => {
     const receiver = await openReceiver()
     const { sandbox, response } = await submitWith(fault, receiver)
@@ -143,6 +157,13 @@ describe('submits that are refused', () => {
     expect(sandbox.charges).toBe(2)
   })
 
+  test('413: a page of HTML, as of a web server, and no charge', async () => {
+    const sandbox = await openSandbox({ faults: ['413'] })
+    const response = await submitFile(sandbox, {})
+    expect([response.status, sandbox.charges]).toEqual([413, 0])
+    expect(await response.text()).toMatch(/^<html>/)
+  })
+
   test('redirect: a 302 that leads nowhere', async () => {
     const sandbox = await openSandbox({ faults: ['redirect'] })
     const response = await submitFile(sandbox, {})
@@ -156,6 +177,8 @@ describe('answers that misbehave, after a charge', () => {
     ['502', 502, /^<html>/],
     ['garbage', 200, /^<html>/],
     ['timeout', 504, /"code":"timeout"/],
+    ['503', 503, /"code":"api_error"/],
+    ['429-taken', 429, /"task_id":"[0-9a-f-]{36}".*"too_many_requests"/],
   ])('%s: the answer is spoilt, and the task runs and calls back', async (fault, status, text) => {
     const receiver = await openReceiver()
     const { sandbox, response } = await submitWith(fault, receiver)

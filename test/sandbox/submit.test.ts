@@ -63,6 +63,7 @@ describe('what a submit may be', () => {
         taskId: uuid,
         model: 'gpt-image-1',
         prompt: 'mirror it',
+        traceId: null,
         params: { quality: 'high', anything: 'else' },
         images: [1, 2].map(() => ({
           kind: 'file',

@@ -143,6 +143,65 @@ describe('many records', () => {
   })
 })
 
+describe('a record', () => {
+  test.each([
+    ['gpt-image-2', 'images'],
+    ['gpt-image-1', 'images_edits'],
+    ['gpt-image-1.5', 'images_edits'],
+    ['dall-e-2', 'images_edits'],
+    ['nano-banana', 'images_generations'],
+    ['some-other', 'images'],
+  ])('of %s is of type %s, and is found by no other', async (model, type) => {
+    const sandbox = await openSandbox()
+    await submitFile(sandbox, { model, async: 'true' })
+    const id = sandbox.submits[0]?.taskId
+    expect(await onlyRecord(sandbox)).toMatchObject({ type })
+    for (const asked of ['images', 'images_edits', 'images_generations'])
+      expect(idsOf(await askTasks(sandbox, { action: 'retrieve_batch', type: asked }))).toEqual(asked === type ? [id] : [])
+  })
+
+  test('has the trace id that was submitted, which decides beside an id, and no action means retrieve', async () => {
+    const sandbox = await openSandbox()
+    await submitFile(sandbox, { async: 'true', trace_id: 'order-1' })
+    await submitFile(sandbox, { async: 'true' })
+    const [first, second] = sandbox.submits
+    expect([first?.traceId, second?.traceId]).toEqual(['order-1', null])
+    const record = { id: first?.taskId, trace_id: 'order-1', request: { trace_id: 'order-1' } }
+    expect(await askTasks(sandbox, { trace_id: 'order-1' })).toMatchObject(record)
+    expect(await askTasks(sandbox, { id: second?.taskId, trace_id: 'order-1' })).toMatchObject(record)
+    expect(await askTasks(sandbox, { id: second?.taskId })).toMatchObject({ id: second?.taskId })
+  })
+
+  test('may have a trace id of its own all the same', async () => {
+    const sandbox = await openSandbox()
+    await submitFile(sandbox, { prompt: 'fault:own-trace', async: 'true', trace_id: 'order-1' })
+    expect(await onlyRecord(sandbox)).toMatchObject({ trace_id: uuid })
+    expect(dig(await onlyRecord(sandbox), 'request')).not.toHaveProperty('trace_id')
+  })
+
+  test('may leave out the callback URL', async () => {
+    const [sandbox, receiver] = [await openSandbox(), await openReceiver()]
+    await submitFile(sandbox, { prompt: 'fault:bare-record', callback_url: `${receiver.url}/cb` })
+    await sandbox.settled()
+    expect(receiver.arrivals).toHaveLength(1)
+    expect(dig(await onlyRecord(sandbox), 'request')).toEqual({
+      model: 'gpt-image-2',
+      prompt: 'fault:bare-record',
+      image: '<file>',
+    })
+  })
+
+  test('may be as older pages have it', async () => {
+    const sandbox = await openSandbox()
+    await submitFile(sandbox, { prompt: 'fault:old-record', async: 'true' })
+    await sandbox.settled()
+    const record = await onlyRecord(sandbox)
+    const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+    expect(record).toMatchObject({ started_at: time, finished_at: time, duration: expect.any(Number) })
+    expect(record).not.toHaveProperty('elapsed')
+  })
+})
+
 test.each([
   {},
   { action: 'delete', id: 'x' },

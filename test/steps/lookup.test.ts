@@ -42,7 +42,8 @@ test('however many records there are, and however few an answer holds', async ()
     return now.status === 'succeeded' && now
   })
   expect(ended).toMatchObject({ task_id: 't-9', tasks: [{ source: 'poll' }] })
-  expect(provider.asked.map(query => query['offset'] ?? null)).toEqual([0, 12, 24, 36, 48, 0])
+  expect(provider.asked.map(query => query['offset'] ?? null)).toEqual([0, 0, 12, 24, 36, 48, 0])
+  expect(provider.asked.filter(query => 'type' in query)).toEqual([])
 })
 
 test('and the search ends where a provider gives the same page for ever', async () => {
@@ -50,7 +51,8 @@ test('and the search ends where a provider gives the same page for ever', async 
   provider.onAsked = response => json(response, 200, { items: [owned(finished('o-1'), 'https://elsewhere.example.com')] })
   await clock.advance(10_000)
   await passUntil(clock, () => service.log.lines.some(line => line.event === 'poll.done'))
-  expect(provider.asked).toHaveLength(2)
+  // By its trace id, which that provider does not look by, and by time.
+  expect(provider.asked).toHaveLength(3)
 })
 
 test('once it is found it is asked for by its id', async () => {

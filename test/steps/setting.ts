@@ -21,7 +21,7 @@ export type FakeProvider = {
   submits: Sent[]
   /** What was asked of the tasks endpoint. */
   asked: Record<string, unknown>[]
-  /** What it answers with: all of them to a range, those that were named to ids. */
+  /** What it answers with: all of them to a range, those that were named to ids and trace ids. */
   records: Record<string, unknown>[]
   /** As many records as one answer holds. */
   pageSize: number
@@ -58,7 +58,11 @@ export async function fakeProvider(onSubmit: (sent: Sent, index: number) => void
         asked.push(fields)
         if (fake.onAsked !== null) return fake.onAsked(response)
         const ids = fields['ids'] as string[] | undefined
-        const items = records.filter(record => ids === undefined || ids.includes(String(record['id'])))
+        const traceIds = fields['trace_ids'] as string[] | undefined
+        const items = records.filter(
+          ({ id, trace_id: traceId }) =>
+            (ids === undefined || ids.includes(String(id))) && (traceIds === undefined || traceIds.includes(String(traceId))),
+        )
         const offset = Number(fields['offset'])
         return json(response, 200, { items: items.slice(offset, offset + Math.min(fake.pageSize, Number(fields['limit']))) })
       }

@@ -41,6 +41,7 @@ export async function openSubmitting(providerUrl: string, onCommit?: (commands: 
     chance: () => 0.5,
     submitTimeoutMs: 30_000,
     callbackUrl: (taskId: number) => `https://us.example.com/callbacks/${taskId}`,
+    traceId: (jobId: string, taskId: number) => `${jobId} ${taskId}`,
     onResult: () => {},
   }
 }

@@ -107,6 +107,58 @@ export function storeContract(open: () => Promise<JobStore>): void {
     expect(await store.nextPollAt()).toBeNull()
   })
 
+  test('what the provider says of a submit is kept with its task, and what a result reports', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    const error = { code: 'used_up', message: 'no credits', traceId: null, status: 503 }
+    await store.taskUnconfirmed({ taskId, error, now: 1_000_010, pollAt: null })
+    expect(await store.job(jobId)).toMatchObject({ tasks: [{ status: 'unconfirmed', error }] })
+    await store.taskPolled({ taskId, pollAt: null, recordType: 'images_edits' })
+    const report = { usage: { total_tokens: 7 }, costMicroCredits: 370_000 }
+    await apply(store, taskId, succeeded(undefined, report))
+    expect(await store.job(jobId)).toMatchObject({
+      tasks: [{ status: 'succeeded', error: null, recordType: 'images_edits', ...report }],
+    })
+  })
+
+  test('jobs are found by a trace id of the provider’s or of their client’s, the newest first, and by none of another owner', async () => {
+    const store = await open()
+    const params = { trace_id: 'order-1' }
+    const traced = { ...request, edit: { ...request.edit, params } }
+    const jobs = [newJob({ owner: 'web' }), newJob({ owner: 'web', request: traced }), newJob({ owner: 'app', request: traced })]
+    for (const job of jobs) await store.createJob(job)
+    const [task] = await store.claimTasks({ ...claim, limit: 1 })
+    await store.taskSubmitted({
+      taskId: task?.taskId ?? 0,
+      providerTaskId: 'p-1',
+      traceId: 'order-1',
+      now: 1_000_010,
+      pollAt: null,
+    })
+    const found = async (owner: string | null) => (await store.jobsByTrace('order-1', owner)).map(job => job.id)
+    const [first, second, third] = jobs.map(job => job.id)
+    expect(await found('web')).toEqual([second, first])
+    expect(await found('app')).toEqual([third])
+    expect(await found(null)).toEqual([third, second, first])
+    expect(await store.jobsByTrace('order-2', null)).toEqual([])
+  })
+
+  test('a record under a client’s trace id may be of tasks that were submitted with it and have no id of their own', async () => {
+    const store = await open()
+    const params = { trace_id: 'order-1' }
+    const traced = { ...request, edit: { ...request.edit, params } }
+    const { jobId, taskId } = await claimed(store, { request: traced })
+    const known = await claimed(store, { request: traced })
+    await store.taskSubmitted({ taskId: known.taskId, providerTaskId: 'p-1', traceId: null, now: 1_000_010, pollAt: null })
+    const [other, waiting] = [await claimed(store), newJob({ request: traced })]
+    await store.createJob(waiting)
+    const under = (at: number) => store.tasksUnderTrace({ clientTraceId: 'order-1', at, slackMs: 1_000 })
+    expect(other.taskId).not.toBe(taskId)
+    expect(await under(1_000_000)).toEqual([{ taskId, jobId }])
+    expect(await under(998_000)).toEqual([])
+    expect(await under(9_000_000)).toEqual([])
+  })
+
   test('the first result wins; what comes after it is noted and changes nothing', async () => {
     const store = await open()
     const { jobId, taskId } = await claimed(store)

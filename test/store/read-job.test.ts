@@ -35,6 +35,9 @@ const taskRow = (position: number): Row => ({
   late_result_at: 18,
   expires_at: 19,
   error: '{"code":"api_error","message":"no","traceId":null}',
+  usage: '{"total_tokens":20}',
+  cost_micro_credits: 26,
+  record_type: 'images_edits',
 })
 const file = { content_type: 'image/png', size_bytes: 21, sha256: 'abc', width: 22, height: 23 }
 const imageRow = (position: number): Row => ({
@@ -123,6 +126,7 @@ test('every column of a job arrives where it belongs, and its parts in their ord
           owner: undefined,
           pollAt: undefined,
           error: { code: 'api_error', message: 'no', traceId: null },
+          usage: { total_tokens: 20 },
         }),
       ),
       images: [0, 1, 2].map(position => named(imageRow(position), { ...left, late: position === 1 })),

@@ -39,7 +39,8 @@ export const submittedJob = {
   metadata: { order: '1001' },
   inputs: [{ role: 'image', url: inputUrl, content_type: 'image/png', bytes: 252 }],
   warnings: [],
-  cost: { multiplier: 1, credits: null, billable: 'unknown' },
+  cost: { multiplier: 1, credits: null, source: null, billable: 'unknown' },
+  usage: null,
   tasks: [
     {
       task_id: taskId,
@@ -70,7 +71,7 @@ const completedAt = '2026-11-22T13:26:30.593Z'
 export const finishedJob = {
   ...submittedJob,
   status: 'succeeded',
-  cost: { multiplier: 1, credits: null, billable: 'yes' },
+  cost: { multiplier: 1, credits: null, source: null, billable: 'yes' },
   tasks: submittedJob.tasks.map(task => ({
     ...task,
     status: 'succeeded',

@@ -1,3 +1,4 @@
+import { costSources } from '../../domain/cost.ts'
 import { jobIdForm } from '../../domain/ids.ts'
 import { billables, jobStatuses, sources, taskStatuses } from '../../domain/job.ts'
 import { maxN } from '../../domain/request.ts'
@@ -34,7 +35,10 @@ const task = named(
       source: orNull(oneOf('How the result arrived; null: not yet.', sources)),
       submitted_at: orNull(time('When the provider took it.')),
       completed_at: orNull(time('When it ended.')),
-      error: orNull(ref('JobError'), 'Why it has no picture; null where it has one, is not over, or was canceled.'),
+      error: orNull(
+        ref('JobError'),
+        'Why it has no picture; of one that may be running, what the provider said against its submit. Null where it has one, or was canceled.',
+      ),
     },
     { description: 'One run at the provider: one charge.' },
   ),
@@ -92,7 +96,8 @@ const input = named(
 const cost = object(
   {
     multiplier: number('Price of the size, relative to a 1K picture.'),
-    credits: orNull(number('All tasks together; null where the price of the model is not known.')),
+    credits: orNull(number('All tasks together; null where neither the results nor the table of prices say it.')),
+    source: orNull(oneOf('`reported`: the provider’s results say so. `table`: price times tasks. Null: not known.', costSources)),
     billable: oneOf(
       '`yes`: a task succeeded. `no`: nothing was accepted, or all that was accepted failed. `unknown`: else.',
       billables,
@@ -100,6 +105,13 @@ const cost = object(
   },
   { description: 'What the job costs at the provider.' },
 )
+
+const usage = {
+  type: ['object', 'null'],
+  additionalProperties: true,
+  description:
+    'What the provider’s results say that they used, such as `input_tokens`, summed over the tasks; null: they say nothing.',
+}
 
 const urls = object(
   { self: text('The job.'), events: text('Its events.'), cancel: text('POST here to cancel it.') },
@@ -124,6 +136,7 @@ const job = named(
         'What was dropped of the request, because the model ignores it; what of the result is no picture, or could not be copied.',
       ),
       cost,
+      usage,
       tasks: list(ref('Task'), 'One, or `n` where the model makes one picture at a time.'),
       queue_position: orNull(
         integer(

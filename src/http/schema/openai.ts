@@ -12,6 +12,19 @@ function withOptional(fields: Record<string, Schema>, optional: Record<string, S
   return { type: 'object', required: Object.keys(fields), properties: { ...fields, ...optional }, ...more }
 }
 
+/** What a result reports beside its pictures. */
+export const report = {
+  usage: {
+    type: 'object',
+    additionalProperties: true,
+    description: 'What the provider’s results say that they used, such as `input_tokens`, where they say it.',
+  },
+  cost: object(
+    { amount: number('Credits.'), currency: oneOf('Always so.', ['credit']) },
+    { description: 'What the provider’s results say that they cost, where they say it.' },
+  ),
+}
+
 const editedPicture = named(
   'EditedPicture',
   withOptional(
@@ -35,7 +48,7 @@ const editAnswerSchema = named(
       job_id: text('The job.'),
       data: list(ref('EditedPicture'), 'The pictures.'),
     },
-    { usage: { type: 'object', additionalProperties: true, description: 'What it used, where the provider says so.' } },
+    report,
     { description: 'An edit whose pictures are there.', examples: [editAnswer] },
   ),
 )
@@ -54,6 +67,7 @@ const taskResponse = withOptional(
     created: integer('Seconds since 1970.'),
     data: list(ref('EditedPicture'), 'The pictures.'),
     error: object({ code: text('For programs.'), message: text('For people.') }),
+    ...report,
   },
 )
 
@@ -62,7 +76,9 @@ const taskRecordSchema = named(
   object(
     {
       id: text('The provider’s id of the task; ours where it is not known.'),
-      type: oneOf('Always so.', ['images']),
+      type: text('What works on it at the provider: as its record says, where that is known.', {
+        examples: ['images', 'images_edits'],
+      }),
       trace_id: ids.trace_id,
       request: { type: 'object', additionalProperties: true, description: 'What was asked for.' },
       response: orNull(taskResponse, 'Null while it runs.'),

@@ -11,6 +11,7 @@ import {
   maxValueLength,
   modelName,
 } from '../../domain/request.ts'
+import { maxTraceIdLength } from '../../domain/trace.ts'
 import { formRequest, jsonRequest, openAiFormRequest, openAiJsonRequest } from './examples.ts'
 import { flag, integer, list, oneOf, type Schema, text } from './schema.ts'
 
@@ -56,6 +57,9 @@ const fields: Record<string, Schema> = {
   }),
   ...textFields,
   output_compression: integer('Per cent.', { minimum: 0, maximum: maxCompression }),
+  trace_id: text('Your own id of the call, to find its task by at `/openai/tasks`. It goes to the provider if `n` is 1.', {
+    maxLength: maxTraceIdLength,
+  }),
   timeout_s: integer('After so many seconds the job is `expired`. `JOB_TIMEOUT_S` (2400) at most, which is the default.', {
     minimum: 1,
   }),

@@ -1,5 +1,6 @@
 import { type JobEventType, jobEventTypes } from '../../domain/events.ts'
 import { exampleIds, notice, providerResult } from './examples.ts'
+import { report } from './openai.ts'
 import { object, oneOf, type Schema, text, time } from './schema.ts'
 
 const header = (name: string, description: string, example: string): Schema => ({
@@ -66,6 +67,7 @@ const result: Schema = {
         data: { type: 'array', items: { $ref: '#/components/schemas/EditedPicture' } },
       },
     },
+    ...report,
     error: {
       type: 'object',
       required: ['code', 'message'],

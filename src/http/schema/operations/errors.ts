@@ -40,7 +40,7 @@ const told: Readonly<Record<ErrorCode, Told>> = {
   request_timeout: { meaning: 'The request came slower than 1 kB/s for 10 s.', message: 'the request came too slowly' },
   conflict: { meaning: 'The job’s state does not allow it.', message: 'the job is succeeded already: nothing to cancel' },
   payload_too_large: {
-    meaning: 'Larger than a setting allows.',
+    meaning: 'Larger than a setting allows, or than the provider takes.',
     message: 'image is larger than MAX_IMAGE_BYTES (52428800 bytes)',
     param: 'image',
   },

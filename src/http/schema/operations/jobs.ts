@@ -31,7 +31,7 @@ export const submitJob: FastifySchema = {
   response: {
     202: taken('The job is kept, and goes on.'),
     ...errors([...keyed, ...withBody, 404, 409, 422]),
-    ...errors([400, 402, 403, 502], 'Refusal'),
+    ...errors([400, 402, 403, 413, 502], 'Refusal'),
   },
 }
 
@@ -113,7 +113,7 @@ export const retryJob: FastifySchema = {
   response: {
     202: taken('The new job.'),
     ...errors([...keyed, 404, 409, 422, 507]),
-    ...errors([400, 402, 403, 502], 'Refusal'),
+    ...errors([400, 402, 403, 413, 502], 'Refusal'),
   },
 }
 

@@ -53,6 +53,30 @@ export function editImages(operationId: string): FastifySchema {
 
 const ids = (description: string): Schema => list({ type: 'string' }, description, { maxItems: recordsPerPage.most })
 
+const query: Schema = {
+  type: 'object',
+  properties: {
+    action: oneOf('One, or several.', ['retrieve', 'retrieve_batch'], { default: 'retrieve' }),
+    id: text('For `retrieve`: the task or the job.'),
+    trace_id: text('For `retrieve`: the provider’s, or the one that the request was sent with. Beside it `id` says nothing.'),
+    ids: ids('For `retrieve_batch`. An empty list finds nothing.'),
+    trace_ids: ids('For `retrieve_batch`.'),
+    created_at_min: number('For `retrieve_batch`: seconds since 1970.', { minimum: 0 }),
+    created_at_max: number('For `retrieve_batch`: seconds since 1970.', { minimum: 0 }),
+    offset: integer('For `retrieve_batch`.', { minimum: 0, default: 0 }),
+    limit: integer(`For \`retrieve_batch\`; more than ${recordsPerPage.most} count as ${recordsPerPage.most}.`, {
+      minimum: 0,
+      default: recordsPerPage.usual,
+    }),
+  },
+}
+
+const queries = {
+  one: { summary: 'One task', value: { action: 'retrieve', id: exampleIds.taskId } },
+  several: { summary: 'Several', value: { action: 'retrieve_batch', ids: [exampleIds.taskId, exampleIds.jobId] } },
+  latest: { summary: 'The latest', value: { action: 'retrieve_batch', limit: 5 } },
+}
+
 /** @param operationId as above. */
 export function findTasks(operationId: string): FastifySchema {
   return {
@@ -62,31 +86,8 @@ export function findTasks(operationId: string): FastifySchema {
     description: 'From what this service knows; the provider is not asked. There is one record for each job.',
     body: {
       content: {
-        'application/json': {
-          schema: {
-            type: 'object',
-            required: ['action'],
-            properties: {
-              action: oneOf('One, or several.', ['retrieve', 'retrieve_batch']),
-              id: text('For `retrieve`: the task or the job.'),
-              trace_id: text('For `retrieve`: instead of `id`.'),
-              ids: ids('For `retrieve_batch`.'),
-              trace_ids: ids('For `retrieve_batch`.'),
-              created_at_min: number('For `retrieve_batch`: seconds since 1970.', { minimum: 0 }),
-              created_at_max: number('For `retrieve_batch`: seconds since 1970.', { minimum: 0 }),
-              offset: integer('For `retrieve_batch`.', { minimum: 0, default: 0 }),
-              limit: integer(`For \`retrieve_batch\`; more than ${recordsPerPage.most} count as ${recordsPerPage.most}.`, {
-                minimum: 0,
-                default: recordsPerPage.usual,
-              }),
-            },
-            'x-examples': {
-              one: { summary: 'One task', value: { action: 'retrieve', id: exampleIds.taskId } },
-              several: { summary: 'Several', value: { action: 'retrieve_batch', ids: [exampleIds.taskId, exampleIds.jobId] } },
-              latest: { summary: 'The latest', value: { action: 'retrieve_batch', limit: 5 } },
-            },
-          },
-        },
+        'application/json': { schema: { ...query, 'x-examples': queries } },
+        'application/x-www-form-urlencoded': { schema: query },
       },
     },
     response: {
@@ -104,10 +105,13 @@ export function findTasks(operationId: string): FastifySchema {
   }
 }
 
-export const listModels: FastifySchema = {
-  operationId: 'listModels',
-  tags,
-  summary: 'The known models',
-  description: 'As OpenAI lists them, with sizes, price and what each takes.',
-  response: { 200: answer({ description: 'The models.', schema: ref('ModelList') }), ...errors(keyed) },
+/** @param operationId as above. */
+export function listModels(operationId: string): FastifySchema {
+  return {
+    operationId,
+    tags,
+    summary: 'The known models',
+    description: 'As OpenAI lists them, with sizes, price and what each takes.',
+    response: { 200: answer({ description: 'The models.', schema: ref('ModelList') }), ...errors(keyed) },
+  }
 }
