@@ -112,7 +112,7 @@ test('the stream of a key shows its own jobs, from now on, and those of nobody e
   const service = await startTestService({ API_KEYS: 'web:web-secret,app:app-secret', ADMIN_KEY: 'admin-secret' })
   const as = (key: string) => ({ authorization: `Bearer ${key}` })
   const before = await submit(service, as('web-secret'))
-  await service.call(`/jobs/${before.id}?wait=20`, { headers: as('web-secret') })
+  await service.call(`/jobs/${before.id}?wait=90`, { headers: as('web-secret') })
   const web = await follow(service, '/events', as('web-secret'))
   const admin = await follow(service, '/events', as('admin-secret'))
   const theirs = await submit(service, as('app-secret'))

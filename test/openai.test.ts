@@ -91,7 +91,7 @@ test('errors arrive as the SDK’s own classes, and what a retry cannot mend is 
 
 test('a client that times out and tries again gets its first job: one charge', async () => {
   const service = await startTestService({ SANDBOX_DELAY_MS: '1500' })
-  const openai = client(service, { timeout: 500, maxRetries: 4 })
+  const openai = client(service, { timeout: 500, maxRetries: 50 })
   const answer = await openai.images.edit({ model: 'gpt-image-1', prompt: 'dark', image: await png() })
   expect(answer.data?.[0]?.b64_json).toMatch(/^iVBOR/)
   expect(charges(service)).toBe(1)
@@ -193,7 +193,7 @@ test('an asynchronous task can be asked for in the provider’s own shape, by it
     web,
   )
   const { task_id: id } = (await answer.json()) as { task_id: string }
-  await service.call(`/jobs/${id}?wait=20`, { headers: web })
+  await service.call(`/jobs/${id}?wait=90`, { headers: web })
   const retrieve = async (body: object, headers: object) => (await post(service, '/v1/openai/tasks', body, headers)).json()
   const record = await retrieve({ action: 'retrieve', id }, web)
   expect(record).toMatchObject({

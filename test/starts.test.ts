@@ -91,7 +91,7 @@ test('API keys are read again from their file on SIGHUP; what is wrong with them
   const told = (event: string) => service.lines().filter(line => line['msg'] === event)
   await write('shop:a-new-secret\n')
   service.child.kill('SIGHUP')
-  await expect.poll(() => told('api_keys.read_again').length, { timeout: 20_000 }).toBe(1)
+  await expect.poll(() => told('api_keys.read_again').length).toBe(1)
   expect([await status('an-old-secret'), await status('a-new-secret')]).toEqual([401, 200])
   for (const [count, wrong] of [
     [1, 'nonsense-of-a-key'],
@@ -99,7 +99,7 @@ test('API keys are read again from their file on SIGHUP; what is wrong with them
   ] as const) {
     await write(wrong)
     service.child.kill('SIGHUP')
-    await expect.poll(() => told('api_keys.not_read').length, { timeout: 20_000 }).toBe(count)
+    await expect.poll(() => told('api_keys.not_read').length).toBe(count)
     expect(await status('a-new-secret')).toBe(200)
   }
   expect(await service.end('SIGTERM')).toBe(0)

@@ -4,11 +4,11 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasBrowser, launchBrowser } from '../support/browser.ts'
 import { startTestService } from '../support/service.ts'
-import { allJobs, patienceMs, pictureFile, submitJob, visit } from './visitor.ts'
+import { allJobs, pictureFile, submitJob, visit } from './visitor.ts'
 
 let browser: Browser
 
-describe.skipIf(!hasBrowser)('at the dashboard', { timeout: 90_000 }, () => {
+describe.skipIf(!hasBrowser)('at the dashboard', () => {
   beforeAll(async () => {
     browser = await launchBrowser()
   }, 60_000)
@@ -43,7 +43,7 @@ describe.skipIf(!hasBrowser)('at the dashboard', { timeout: 90_000 }, () => {
     expect(await slider.getAttribute('aria-valuetext')).toBe('0% before')
     const shownWidth = (): Promise<unknown> =>
       page.evaluate(`document.querySelector('.slider img[alt^="Picture 1 after"]').naturalWidth`)
-    await expect.poll(shownWidth, { timeout: patienceMs }).toBeGreaterThan(0)
+    await expect.poll(shownWidth).toBeGreaterThan(0)
     await page.getByRole('button', { name: 'After 2' }).click()
     await page.locator('.slider img[alt^="Picture 2 after"]').waitFor()
     await page.getByRole('button', { name: 'Side by side' }).click()

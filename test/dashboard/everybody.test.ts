@@ -23,7 +23,7 @@ const isTooWide = (page: Page): Promise<unknown> => page.evaluate('document.docu
 
 let browser: Browser
 
-describe.skipIf(!hasBrowser)('everybody can use it', { timeout: 90_000 }, () => {
+describe.skipIf(!hasBrowser)('everybody can use it', () => {
   beforeAll(async () => {
     browser = await launchBrowser()
   }, 60_000)

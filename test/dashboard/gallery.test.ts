@@ -2,11 +2,11 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasBrowser, launchBrowser } from '../support/browser.ts'
 import { startTestService } from '../support/service.ts'
-import { patienceMs, submitJob, visit } from './visitor.ts'
+import { submitJob, visit } from './visitor.ts'
 
 let browser: Browser
 
-describe.skipIf(!hasBrowser)('the gallery', { timeout: 90_000 }, () => {
+describe.skipIf(!hasBrowser)('the gallery', () => {
   beforeAll(async () => {
     browser = await launchBrowser()
   }, 60_000)
@@ -25,7 +25,7 @@ describe.skipIf(!hasBrowser)('the gallery', { timeout: 90_000 }, () => {
 
     await page.getByRole('link', { name: 'Failed', exact: true }).click()
     const prompts = (): Promise<string[]> => page.locator('.card .prompt').allTextContents()
-    await expect.poll(prompts, { timeout: patienceMs }).toEqual(['no fault:moderation'])
+    await expect.poll(prompts).toEqual(['no fault:moderation'])
     await page.getByLabel('Model').last().selectOption('gpt-image-1')
     await page.getByText('No edit fits these filters.').waitFor()
     await page.goBack()

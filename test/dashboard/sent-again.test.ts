@@ -5,7 +5,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasBrowser, launchBrowser } from '../support/browser.ts'
 import { type Running, startTestService } from '../support/service.ts'
-import { allJobs, patienceMs, pictureFile, submitJob, visit } from './visitor.ts'
+import { allJobs, pictureFile, submitJob, visit } from './visitor.ts'
 
 let browser: Browser
 
@@ -38,7 +38,7 @@ async function drop(page: Page, selector: string): Promise<void> {
   }`)
 }
 
-describe.skipIf(!hasBrowser)('what is sent from the page', { timeout: 90_000 }, () => {
+describe.skipIf(!hasBrowser)('what is sent from the page', () => {
   beforeAll(async () => {
     browser = await launchBrowser()
   }, 60_000)
@@ -119,7 +119,7 @@ describe.skipIf(!hasBrowser)('what is sent from the page', { timeout: 90_000 }, 
     await page.getByLabel('Prompt').fill('the next one')
     goOn()
     await page.getByRole('heading', { level: 1, name: 'grey' }).waitFor()
-    await expect.poll(() => page.locator('#field-prompt').inputValue(), { timeout: patienceMs }).toBe('the next one')
+    await expect.poll(() => page.locator('#field-prompt').inputValue()).toBe('the next one')
     expect((await allJobs(service)).map(job => job.prompt)).toEqual(['grey'])
   })
 })

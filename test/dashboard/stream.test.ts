@@ -16,7 +16,7 @@ async function setHidden(page: Page, hidden: boolean): Promise<void> {
   }`)
 }
 
-describe.skipIf(!hasBrowser)('the stream of events', { timeout: 90_000 }, () => {
+describe.skipIf(!hasBrowser)('the stream of events', () => {
   beforeAll(async () => {
     browser = await launchBrowser()
   }, 60_000)

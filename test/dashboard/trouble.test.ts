@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasBrowser, launchBrowser } from '../support/browser.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { startTestService } from '../support/service.ts'
-import { allJobs, patienceMs, pictureFile, submitJob, visit } from './visitor.ts'
+import { allJobs, pictureFile, submitJob, visit } from './visitor.ts'
 
 let browser: Browser
 
-describe.skipIf(!hasBrowser)('when something is in the way', { timeout: 90_000 }, () => {
+describe.skipIf(!hasBrowser)('when something is in the way', () => {
   beforeAll(async () => {
     browser = await launchBrowser()
   }, 60_000)
@@ -94,7 +94,7 @@ describe.skipIf(!hasBrowser)('when something is in the way', { timeout: 90_000 }
     await page.keyboard.press('Enter')
     const before = page.getByRole('img', { name: 'Picture 1 before the edit: by its URL' })
     await before.waitFor()
-    await expect.poll(() => before.getAttribute('src'), { timeout: patienceMs }).toMatch(/^blob:/)
+    await expect.poll(() => before.getAttribute('src')).toMatch(/^blob:/)
   })
 
   test('a failure says what to do', async () => {

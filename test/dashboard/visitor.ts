@@ -5,7 +5,7 @@ import { picture } from '../support/pictures.ts'
 import type { Running } from '../support/service.ts'
 
 /** A busy machine is slow: only what never comes fails. */
-export const patienceMs = 20_000
+export const patienceMs = 120_000
 
 export type Visitor = {
   page: Page

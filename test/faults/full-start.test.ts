@@ -29,7 +29,7 @@ const post = (service: ServiceProcess, prompt: string) =>
 
 /** The reserve is made in the background, once. */
 async function reserved(folder: string): Promise<void> {
-  await expect.poll(() => spawnSync('test', ['-e', join(folder, 'reserve')]).status, { timeout: 20_000 }).toBe(0)
+  await expect.poll(() => spawnSync('test', ['-e', join(folder, 'reserve')]).status).toBe(0)
 }
 
 test('after a proper stop it starts on a full disk, again and again, reads go on, and with room all goes on', async context => {
@@ -73,7 +73,7 @@ test('on a full disk it also starts after a kill, and what was being submitted i
 
   const service = await startProcess(settings)
   await expect
-    .poll(() => look(folder, database => database.prepare('select status from tasks').pluck().all()), { timeout: 20_000 })
+    .poll(() => look(folder, database => database.prepare('select status from tasks').pluck().all()))
     .toEqual(['unconfirmed'])
   expect(await service.end('SIGTERM')).toBe(0)
   expect(provider.submits).toHaveLength(1)

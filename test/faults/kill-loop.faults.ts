@@ -65,7 +65,7 @@ async function missing(service: ServiceProcess, { jobId, taskId, sha256: hash }:
   return `${jobId} is ${job.status}, with the picture ${job.result?.data[0]?.sha256}`
 }
 
-test(`killed ${rounds} times at any moment, it is back at once, misses nothing that was acknowledged and submits nothing twice`, async () => {
+test(`killed ${rounds} times at any moment, it comes back, misses nothing that was acknowledged and submits nothing twice`, async () => {
   const provider = await startProvider()
   const settings = await settingsFor(provider)
   const all: Acknowledged[] = []
@@ -111,6 +111,4 @@ test(`killed ${rounds} times at any moment, it is back at once, misses nothing t
       `${percentile(startsMs, 0.5)} ms (median), ${percentile(startsMs, 1)} ms (longest)`,
   )
   expect(results).toBeGreaterThan(rounds)
-  // That it comes up again, not how fast: on a machine that does much else besides, the median was 2.4 s.
-  expect(percentile(startsMs, 1)).toBeLessThan(20_000)
 })

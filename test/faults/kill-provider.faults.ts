@@ -31,7 +31,7 @@ async function expectOnePicture(settings: Settings, provider: Provider, expected
   const service = await startProcess(settings)
   const jobs = [...jobsByPrompt(settings.DATA_DIR).values()]
   expect(jobs).toHaveLength(1)
-  const { text } = await call(`${service.url}/jobs/${jobs[0]?.id}?wait=30`)
+  const { text } = await call(`${service.url}/jobs/${jobs[0]?.id}?wait=90`)
   const job = JSON.parse(text) as JobView
   expect(job).toMatchObject({ status: 'succeeded', tasks: [{ attempts: 1 }] })
   expect((await call(`${service.url}/jobs/${job.id}/images/0`)).status).toBe(200)

@@ -80,7 +80,7 @@ async function expectRight(url: string, settings: Settings, provider: Provider, 
   if (run.applied) expect(row).toMatchObject({ status: 'succeeded', sha256: sha256(run.picture) })
   // It died between the claim and the first byte: nobody can know that nothing was sent, so nothing ever is.
   if (row.task_status === 'unconfirmed' && !submitted()) return 'claimed, not sent'
-  const { text } = await call(`${url}/jobs/${row.id}?wait=30`)
+  const { text } = await call(`${url}/jobs/${row.id}?wait=90`)
   expect(JSON.parse(text)).toMatchObject({ status: 'succeeded', tasks: [{ attempts: 1 }] })
   expect(jobsByPrompt(settings.DATA_DIR).get(run.prompt)?.sha256).toBe(sha256(run.picture))
   expect(submittedTwice(provider)).toEqual([])

@@ -100,7 +100,6 @@ test.for([1, 2, 3])(
     if (count === 1) expect(refused).toBeGreaterThan(0)
     expect(requests.unanswered()).toEqual([])
     expect(code).toBe(1)
-    expect(exitMs).toBeLessThan(5_000)
     console.info(
       `sync ${count}: ${refused} × 503, ${all.filter(answer => answer === null).length} unanswered, exit after ${Math.round(exitMs)} ms`,
     )

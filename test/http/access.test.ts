@@ -219,9 +219,9 @@ test('a clock that is set back shuts nobody out', async () => {
   try {
     const service = await startTestService({ ...keys, RATE_LIMIT_MAX: '1', RATE_LIMIT_WINDOW_S: '1' })
     const ask = async () => (await service.submit({}, bearer('key-of-ann'))).status
-    await expect.poll(ask, { interval: 1, timeout: 20_000 }).toBe(429)
+    await expect.poll(ask, { interval: 1 }).toBe(429)
     vi.setSystemTime(Date.now() - 3_600_000)
-    await expect.poll(ask, { interval: 50, timeout: 20_000 }).toBe(400)
+    await expect.poll(ask, { interval: 50 }).toBe(400)
   } finally {
     vi.useRealTimers()
   }

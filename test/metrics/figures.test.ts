@@ -151,7 +151,7 @@ test('tasks that were asked for and are not done, or got no answer, count as suc
   const service = await startOn(provider, { ...withKey, POLL_AFTER_S: '60' }, { clock })
   await jobOf(service.submit(aRequest))
   const polls = async (outcome: string) => (await scrape(service)).of('darkroom_polls_total', { outcome })
-  await passUntil(clock, async () => (await polls('unfinished')) === 1)
+  await passUntil(clock, async () => (await polls('unfinished')) === 1, 200)
   provider.onAsked = response => json(response, 500, {})
   await passUntil(clock, async () => (await polls('failed')) > 0)
 })
@@ -262,8 +262,8 @@ test('how long the main thread was busy shows at the next scrape, and only there
   const longest = async () => (await scrape(service)).families.get('nodejs_eventloop_lag_max_seconds')?.samples[0]?.value ?? 0
   await until(async () => {
     const start = performance.now()
-    while (performance.now() - start < 100);
-    return (await longest()) > 0.05
+    while (performance.now() - start < 1_000);
+    return (await longest()) > 0.9
   })
-  await until(async () => (await longest()) < 0.05)
+  await until(async () => (await longest()) < 0.9)
 })

@@ -37,9 +37,8 @@ describe('closing', () => {
     )
     await expect.poll(() => sandbox.charges).toBe(3)
 
-    const before = performance.now()
+    // The two that are held would never end by themselves.
     await sandbox.close()
-    expect(performance.now() - before).toBeLessThan(1000)
     expect(await Promise.all([held, hung])).toEqual(['cut off', 'cut off'])
     await sandbox.settled()
     await sandbox.close()
@@ -115,7 +114,7 @@ describe('on its own', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)('says where it listens and how to use it, and ends on %s with 0', async signal => {
     const { child, lines, exit } = start({ SANDBOX_FAULTS: 'moderation' })
     await expect
-      .poll(() => lines.join('\n'), { timeout: 10_000 })
+      .poll(() => lines.join('\n'))
       .toMatch(/PROVIDER=xhuoapi PROVIDER_API_KEY=anything PROVIDER_BASE_URL=http:\/\/127\.0\.0\.1:\d+\/v1/)
     const baseUrl = /PROVIDER_BASE_URL=(\S+)/.exec(lines.join('\n'))?.[1] ?? ''
     const body = JSON.stringify({ model: 'gpt-image-2', prompt: 'dark', image: 'http://127.0.0.1:1/' })

@@ -86,7 +86,7 @@ test('an answer that is no use leaves the task to be asked for again', async () 
   const { clock, provider, service, job } = await submitted()
   for (const [index, answer] of answers.entries()) {
     provider.onAsked = answer
-    await passUntil(clock, () => provider.asked.length === index + 1, 10_000)
+    await passUntil(clock, () => provider.asked.length === index + 1, 500)
     await until(async () => (await asks(service)) === index + 1)
     expect(await read(service, job.id)).toMatchObject({ status: 'processing' })
   }
@@ -171,7 +171,7 @@ describe('a callback and a poll of the same result: the first wins', () => {
     provider.onAsked = null
     provider.asked.length = 0
     await jobOf(service.submit(aRequest))
-    await passUntil(clock, () => provider.asked.length > 0, 60_000)
+    await passUntil(clock, () => provider.asked.length > 0, 500)
     expect(provider.asked.flatMap(query => query['ids'])).toEqual(['t-2'])
   })
 })
@@ -215,7 +215,7 @@ describe('what has ended here may be running there, and is looked for until an h
     const asksOf = (id: string) => provider.asked.filter(query => (query['ids'] as string[]).includes(id)).length
     await clock.advance(endsAt - 600_000 - clock.now())
     const before = asksOf('t-1')
-    await passUntil(clock, () => asksOf('t-1') > before, 60_000)
+    await passUntil(clock, () => asksOf('t-1') > before, 500)
     expect(clock.now()).toBeLessThan(endsAt)
     // The last time is the end itself, once the one before it is over.
     await until(async () => (await asks(service)) === provider.asked.length)

@@ -149,7 +149,8 @@ export async function until<T>(look: () => T | null | undefined | false | Promis
       if (found === null || found === undefined || found === false) throw new Error(`still waiting: ${look.toString()}`)
       return found
     },
-    { timeout: 100_000, interval: 4 },
+    // It only ends what hangs.
+    { timeout: 240_000, interval: 4 },
   )
 }
 
@@ -186,7 +187,10 @@ export async function pictureServer(
   return { url: `http://127.0.0.1:${address.port}/picture.png`, asked }
 }
 
-/** Lets time pass until something shows. */
+/**
+ * Lets time pass until something shows. The smaller the steps, the less time passes while the service is at work between two of
+ * them: what is to show within some time has steps that are very much smaller than that.
+ */
 export async function passUntil<T>(
   clock: TestClock,
   look: () => T | null | false | Promise<T | null | false>,

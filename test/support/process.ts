@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -17,14 +18,25 @@ export type ServiceProcess = {
   end(signal: NodeJS.Signals): Promise<number | string | null>
 }
 
-/** A port that was free a moment ago. */
+/** Below those that systems give to whoever asks for any, and to every connection that leaves. */
+const portsFrom = 10_000
+const portsTo = 32_000
+
+/**
+ * A port that was free a moment ago. It is one by chance, of those that nobody gets without asking for it: one that the system gave
+ * would be given to the next who asks, before the service is there.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  for (;;) {
+    const port = randomInt(portsFrom, portsTo)
+    const server = createServer()
+    const isFree = await new Promise<boolean>(resolve => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    await new Promise(resolve => server.close(resolve))
+    if (isFree) return port
+  }
 }
 
 /** The service as `npm start` runs it, in a process of its own; killed when the test ends. */

@@ -65,9 +65,12 @@ export async function startTestService(
     submit: (body, headers = {}) =>
       call('/jobs', { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) }),
     async ended(jobId) {
-      const response = await call(`/jobs/${jobId}?wait=20`)
-      if (response.status !== 200) throw new Error(`GET /jobs/${jobId} answered ${response.status}`)
-      return (await response.json()) as JobView
+      for (;;) {
+        const response = await call(`/jobs/${jobId}?wait=20`)
+        if (response.status !== 200) throw new Error(`GET /jobs/${jobId} answered ${response.status}`)
+        const job = (await response.json()) as JobView
+        if (job.completed_at !== null) return job
+      }
     },
   }
 }
