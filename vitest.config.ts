@@ -12,8 +12,9 @@ export default defineConfig({
     pool: 'forks',
     // Most of the time they wait for each other's sockets: one for each processor, not one less as is usual.
     maxWorkers: '100%',
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // No test is to fail because the machine has much else to do: the limit is for what would never end.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     restoreMocks: true,
   },
 })

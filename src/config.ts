@@ -22,6 +22,8 @@ export type Config = {
   sandboxFaults: string
   /** A name may have several secrets; no two have the same. */
   apiKeys: readonly { name: string; secret: string }[]
+  /** They stand in a file, which may be read again. */
+  areApiKeysInFile: boolean
   adminKey: string | null
   allowAnonymous: boolean
   maxInFlight: number
@@ -31,6 +33,9 @@ export type Config = {
   pollEveryS: number
   rateLimitMax: number
   rateLimitWindowS: number
+  /** How long a held call of OpenAI's interface, and `?wait=`, may take. */
+  answerWithinS: number
+  waitMaxS: number
   maxImageBytes: number
   maxRequestBytes: number
   maxCallbackBytes: number
@@ -53,10 +58,18 @@ export class ConfigError extends Error {
   }
 }
 
+export type SettingsTools = {
+  readFile?: (path: string) => string
+  /** What is wrong with the text of SANDBOX_FAULTS, which only the sandbox knows; null: nothing. */
+  faultsProblem?: (text: string) => string | null
+}
+
 export type Environment = Readonly<Record<string, string | undefined>>
 
 const mebibyte = 2 ** 20
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+
+const readText = (path: string): string => readFileSync(path, 'utf8')
 
 /** Whether a client can send it as `Authorization: Bearer …`, and a server reads it unchanged. */
 function isBearer(value: string): boolean {
@@ -193,7 +206,7 @@ function checkTogether(config: Config, problems: string[]): void {
  * Reads the settings. The only reader of the environment.
  * @throws ConfigError that names everything that is wrong.
  */
-export function readConfig(environment: Environment, readFile = (path: string) => readFileSync(path, 'utf8')): Config {
+export function readConfig(environment: Environment, { readFile = readText, faultsProblem }: SettingsTools = {}): Config {
   const read = makeReader(environment, readFile)
   const { integer, flag } = read
   const logLevel = read.given('LOG_LEVEL')?.toLowerCase() ?? 'info'
@@ -209,15 +222,19 @@ export function readConfig(environment: Environment, readFile = (path: string) =
     sandboxDelayMs: integer('SANDBOX_DELAY_MS', 2_000, 0, 86_400_000),
     sandboxFaults: read.given('SANDBOX_FAULTS') ?? '',
     apiKeys: readApiKeys(read),
+    areApiKeysInFile: read.given('API_KEYS_FILE') !== null,
     adminKey: read.key('ADMIN_KEY'),
     allowAnonymous: flag('ALLOW_ANONYMOUS'),
     maxInFlight: integer('MAX_IN_FLIGHT', 50, 1, 100_000),
-    jobTimeoutS: integer('JOB_TIMEOUT_S', 1_800, 1, 604_800),
+    // The provider's own time for a task is 1,800 s, from when it begins it.
+    jobTimeoutS: integer('JOB_TIMEOUT_S', 2_400, 1, 604_800),
     submitTimeoutMs: integer('SUBMIT_TIMEOUT_MS', 30_000, 1, 3_600_000),
     pollAfterS: integer('POLL_AFTER_S', 120, 0, 604_800),
     pollEveryS: integer('POLL_EVERY_S', 30, 1, 86_400),
     rateLimitMax: integer('RATE_LIMIT_MAX', 120, 1, 1_000_000_000),
     rateLimitWindowS: integer('RATE_LIMIT_WINDOW_S', 60, 1, 86_400),
+    answerWithinS: integer('ANSWER_WITHIN_S', 280, 1, 600),
+    waitMaxS: integer('WAIT_MAX_S', 90, 1, 600),
     maxImageBytes: integer('MAX_IMAGE_BYTES', 50 * mebibyte, 1, 2 ** 40),
     maxRequestBytes: integer('MAX_REQUEST_BYTES', 256 * mebibyte, 1, 2 ** 40),
     maxCallbackBytes: integer('MAX_CALLBACK_BYTES', 512 * mebibyte, 1, 2 ** 40),
@@ -228,9 +245,23 @@ export function readConfig(environment: Environment, readFile = (path: string) =
     trustProxy: readTrustProxy(read),
     logLevel,
   }
+  const faults = faultsProblem?.(config.sandboxFaults) ?? null
+  if (faults !== null) read.problems.push(faults)
   checkTogether(config, read.problems)
   if (read.problems.length > 0) throw new ConfigError(read.problems)
   return config
+}
+
+/**
+ * API_KEYS as they are in their file now.
+ * @throws ConfigError, as above.
+ */
+export function rereadApiKeys(environment: Environment, config: Config): Config['apiKeys'] {
+  const read = makeReader(environment, readText)
+  const apiKeys = readApiKeys(read)
+  checkTogether({ ...config, apiKeys }, read.problems)
+  if (read.problems.length > 0) throw new ConfigError(read.problems)
+  return apiKeys
 }
 
 /** The name of every variable that is looked at, those that name a file (`…_FILE`) too. */

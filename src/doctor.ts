@@ -6,7 +6,7 @@ import { type Finding, findingsOf } from './doctor/finding.ts'
 import { examineWebhookSecrets, type WebhookSecrets } from './doctor/keys.ts'
 import { asLine, verdictLine, verdictOf } from './doctor/report.ts'
 import { type EnvFile, examineSettings } from './doctor/settings.ts'
-import { parseFaults } from './sandbox/faults.ts'
+import { faultsProblem } from './sandbox/faults.ts'
 
 const root = join(import.meta.dirname, '..')
 const usage = `usage: npm run doctor -- [--json] [--thorough] [--show-webhook-secret]
@@ -28,28 +28,15 @@ function readEnvFile(): EnvFile | null {
   return existsSync(path) ? { path, values: parseEnv(readFileSync(path, 'utf8')) } : null
 }
 
-const settings = findingsOf('settings')
-
-/** The sandbox reads its faults itself, when it starts. */
-function examineFaults(text: string): Finding[] {
-  try {
-    parseFaults(text)
-    return []
-  } catch {
-    return [settings.fail('SANDBOX_FAULTS names a fault that there is not, or a probability that is none')]
-  }
-}
-
 /** All findings, as they come, and the webhook secrets. */
 async function* look(thorough: boolean): AsyncGenerator<Finding, WebhookSecrets | null> {
-  const { config, findings } = examineSettings(process.env, readEnvFile())
+  const { config, findings } = examineSettings(process.env, readEnvFile(), { faultsProblem })
   yield* findings
   yield findingsOf('node').ok(`${process.version} on ${process.platform} ${process.arch}`)
   if (config === null) {
     yield findingsOf('the rest').skip('not looked at until the settings are right')
     return null
   }
-  yield* examineFaults(config.sandboxFaults)
   yield* examine(config, { migrations: join(root, 'migrations', 'sqlite'), thorough, now: Date.now })
   const webhooks = await examineWebhookSecrets(config)
   yield webhooks.finding

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pino from 'pino'
 import { systemClock } from './clock.ts'
-import { type Config, ConfigError, readConfig } from './config.ts'
+import { type Config, ConfigError, readConfig, rereadApiKeys } from './config.ts'
 import { tinyPicture } from './http/schema/examples.ts'
 import { isLoopback } from './net/local-url.ts'
+import { faultsProblem } from './wire/provider.ts'
+import { ProviderIsHere } from './wire/provider-loop.ts'
 import { type Service, startService } from './wire.ts'
 
 /** The service closes within this, whatever its sockets do. */
@@ -20,7 +22,7 @@ function readVersion(): string {
 
 function configOrExit(): Config {
   try {
-    return readConfig(process.env)
+    return readConfig(process.env, { faultsProblem })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     console.error(`darkroom cannot start; ${error.problems.length === 1 ? 'a setting is' : 'settings are'} wrong:`)
@@ -49,10 +51,24 @@ function warnOf(config: Config, log: pino.Logger): void {
       { setting: 'ADMIN_KEY' },
       'ADMIN_KEY without API_KEYS: everything but /metrics is open to everybody, every job included',
     )
-  if (config.publicUrl !== null && !/^https:/i.test(config.publicUrl))
+  if (config.publicUrl !== null && isLoopback(new URL(config.publicUrl).hostname))
+    log.warn({ setting: 'PUBLIC_URL' }, 'PUBLIC_URL leads to this machine itself: nobody else reaches it')
+  else if (config.publicUrl !== null && !/^https:/i.test(config.publicUrl))
     log.warn({ setting: 'PUBLIC_URL' }, 'PUBLIC_URL is not https: callbacks and pictures travel unencrypted')
   if (config.publicUrl === null && config.provider !== 'sandbox')
     log.warn({ setting: 'PUBLIC_URL' }, 'PUBLIC_URL is not set: poll mode, results are asked for instead of called back')
+}
+
+/** Takes API keys as their file has them now. One that is not right changes nothing. */
+function readKeysAgain(config: Config, service: Service, log: pino.Logger): void {
+  try {
+    const apiKeys = rereadApiKeys(process.env, config)
+    service.replaceApiKeys(apiKeys)
+    log.info({ names: [...new Set(apiKeys.map(key => key.name))] }, 'api_keys.read_again')
+  } catch (error) {
+    const problems = error instanceof ConfigError ? error.problems : [String(error)]
+    log.error({ problems }, 'api_keys.not_read')
+  }
 }
 
 /** Why it did not start, for the person at the keyboard. */
@@ -96,6 +112,8 @@ export async function run(): Promise<void> {
   }
   process.on('SIGTERM', () => void stop('SIGTERM', 0))
   process.on('SIGINT', () => void stop('SIGINT', 0))
+  // Without a file there is nothing to read again, and the signal ends the process, as that of a terminal that is closed should.
+  if (config.areApiKeysInFile) process.on('SIGHUP', () => service !== null && readKeysAgain(config, service, log))
   // What nobody caught leaves a state that nobody knows: the rows are safe, so a fresh process is the surest way on.
   process.on('uncaughtException', error => {
     log.fatal({ err: error }, 'service.crashed')
@@ -109,8 +127,9 @@ export async function run(): Promise<void> {
       chance: Math.random,
       version: readVersion(),
       onFatal: error => {
-        log.fatal({ err: error }, 'store.failed')
-        void stop('store failed', 1, closeWithoutStoreWithinMs)
+        const isLoop = error instanceof ProviderIsHere
+        log.fatal({ err: error }, isLoop ? 'provider.is_here' : 'store.failed')
+        void stop(isLoop ? 'the provider is this service' : 'store failed', 1, closeWithoutStoreWithinMs)
       },
       ...(log.isLevelEnabled('debug') ? { onAnswered: fields => log.debug(fields, 'request.answered') } : {}),
     })

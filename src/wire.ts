@@ -8,9 +8,12 @@ import type { Clock, Log } from './domain/ports.ts'
 import { makeSigner, type Signer } from './domain/signer.ts'
 import type { JobStore } from './domain/store.ts'
 import { openDisk } from './files/disk.ts'
+import { makeReserve } from './files/reserve.ts'
 import { loadSecrets } from './files/secret.ts'
 import { makeApp } from './http/app.ts'
+import { type ApiKeys, makeKeyring } from './http/keyring.ts'
 import { makeLinks } from './http/links.ts'
+import { placeholderCallbacks } from './http/openai-request.ts'
 import { makeRenderer } from './http/rendered.ts'
 import { makeMeter } from './metrics/meter.ts'
 import { makeMetrics } from './metrics/metrics.ts'
@@ -25,12 +28,14 @@ import { makePace } from './steps/pace.ts'
 import { makePictures } from './steps/pictures.ts'
 import { makeResultBodies } from './steps/result-body.ts'
 import { makeSmaller } from './steps/smaller.ts'
+import { takeOver } from './steps/take-over.ts'
 import { makeWatch } from './steps/watch.ts'
 import { type Lock, lockFolder } from './store/lock.ts'
 import { openStore } from './store/store.ts'
 import { makeSender } from './webhook/send.ts'
 import { makeAddresses } from './wire/addresses.ts'
 import { openProviderSide } from './wire/provider.ts'
+import { refuseProviderLoop } from './wire/provider-loop.ts'
 import { type Steps, startSteps } from './wire/steps.ts'
 
 export type Parts = {
@@ -39,7 +44,7 @@ export type Parts = {
   /** In [0, 1). */
   chance: () => number
   version: string
-  /** The store can't be relied on any more: the process must end. */
+  /** The store can't be relied on any more, or the provider turned out to be us: the process must end. */
   onFatal: (error: Error) => void
   onAnswered?: (fields: object) => void
 }
@@ -52,10 +57,14 @@ export type Service = {
   /** What our URLs begin with. */
   baseUrl: () => string
   dataDir: string
+  /** From now on these are the API keys; there are some. */
+  replaceApiKeys(apiKeys: ApiKeys): void
   /** Stops taking, answers what is under way, and closes; ends within `withinMs` whatever the sockets do. */
   close(withinMs: number): Promise<void>
 }
 
+/** So much of the disk is left alone when room is kept for another start. */
+const leftAtStartBytes = 4 * 2 ** 20
 const migrationsFolder = join(import.meta.dirname, '..', 'migrations', 'sqlite')
 
 function portOf(app: FastifyInstance, fallback: number): number {
@@ -81,28 +90,32 @@ export async function startService(config: Config, parts: Parts): Promise<Servic
 
 async function build(config: Config, parts: Parts, lock: Lock): Promise<Service> {
   const { clock, log } = parts
-  const secrets = config.secrets.length > 0 ? config.secrets : await loadSecrets(join(config.dataDir, 'secret'))
+  const reserve = makeReserve(join(config.dataDir, 'reserve'))
+  const secrets =
+    config.secrets.length > 0 ? config.secrets : await reserve.within(() => loadSecrets(join(config.dataDir, 'secret')))
   const signer = makeSigner(secrets)
-  const disk = await openDisk(join(config.dataDir, 'jobs'))
+  const disk = await reserve.within(() => openDisk(join(config.dataDir, 'jobs')))
   const { meter, registry } = makeMeter()
   const databasePath = join(config.dataDir, 'darkroom.db')
-  const store = await openStore({
-    path: databasePath,
-    migrations: migrationsFolder,
-    onFatal: parts.onFatal,
-    now: () => clock.now(),
-    onCommit: (writes, durationMs) => meter.committed(writes, durationMs),
-  })
+  const store = await reserve.within(() =>
+    openStore({
+      path: databasePath,
+      migrations: migrationsFolder,
+      onFatal: parts.onFatal,
+      now: () => clock.now(),
+      onCommit: (writes, durationMs) => meter.committed(writes, durationMs),
+    }),
+  )
   const addresses = makeAddresses(config, signer, config.provider === 'sandbox')
   const { baseUrl } = addresses
-  const providerSide = await openProviderSide(config, { blobs: disk, clock, log, baseUrl })
+  const providerSide = await reserve.within(() => openProviderSide(config, { blobs: disk, clock, log, baseUrl }))
   const { provider, fetcher, sandbox } = providerSide
   const watch = makeWatch(store, clock)
 
   let steps: Steps | null = null
   let closing = false
   const instance = randomUUID()
-  const shared = { store, blobs: disk, clock, log, meter, chance: parts.chance }
+  const shared = { store, blobs: disk, clock, log, meter, chance: parts.chance, by: instance }
   const pausedUntil = (): number | null => steps?.submit.pausedUntil() ?? null
   const metrics = makeMetrics({
     ...shared,
@@ -124,14 +137,16 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
   const links = makeLinks(baseUrl, signer, () => clock.now())
   const bodies = makeResultBodies(disk, links)
   const renderer = makeRenderer(store, links, clock)
+  const held = makeHeld({ ...shared, watch })
   const feed = await startFeed({ ...shared, links })
+  const keyring = makeKeyring(config.apiKeys, config.adminKey)
   const app = await makeApp({
     feed,
     bodies,
     renderer,
     pace: makePace(store, clock),
     smaller: makeSmaller(shared),
-    held: makeHeld({ ...shared, watch }),
+    held,
     store,
     blobs: disk,
     watch,
@@ -161,11 +176,13 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
       maxResultBytes: config.maxCallbackBytes,
     }),
     requestLimits,
+    answerWithinS: config.answerWithinS,
+    waitMaxS: config.waitMaxS,
+    isPlaceholderCallback: placeholderCallbacks([config.providerBaseUrl, ...(sandbox === null ? [] : [sandbox.baseUrl])]),
     limits: { maxImageBytes: config.maxImageBytes, maxRequestBytes: config.maxRequestBytes },
     maxCallbackBytes: config.maxCallbackBytes,
     access: {
-      apiKeys: config.apiKeys,
-      adminKey: config.adminKey,
+      keyring,
       rateLimitMax: config.rateLimitMax,
       rateLimitWindowS: config.rateLimitWindowS,
     },
@@ -181,22 +198,25 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     ...(parts.onAnswered === undefined ? {} : { onAnswered: parts.onAnswered }),
   })
 
-  // Submits that a process took with it when it died: nobody knows what became of them.
-  const now = clock.now()
-  const recovered = await store.recoverClaims({ by: '', now, pollAt: config.providerTasksPath === '' ? null : now })
-  if (recovered > 0) log.warn({ tasks: recovered }, 'submits.interrupted')
+  const ending = new AbortController()
+  await takeOver({ ...shared, asks: config.providerTasksPath !== '', withRoom: reserve.within }, ending.signal)
   await app.listen({ host: config.host, port: config.port })
   addresses.listensOn(portOf(app, config.port))
+  if (sandbox === null)
+    await refuseProviderLoop(config.providerBaseUrl, instance, { clock, onLoop: parts.onFatal, signal: ending.signal })
 
   const sender = makeSender(webhookPolicy, webhookSecrets, parts.version)
   const started = startSteps(config, { ...shared, provider, fetcher, signer, addresses, links, bodies, sender })
   steps = started
 
+  // Not the last room that a service has which just started on a full disk.
+  void reserve.keep(leftAtStartBytes)
   if (config.publicUrl !== null) void checkPublicUrl(config.publicUrl, instance, log)
 
   async function close(withinMs: number): Promise<void> {
     if (closing) return
     closing = true
+    ending.abort()
     const deadline = AbortSignal.timeout(Math.max(1, withinMs - 1_000))
     watch.close()
     await feed.close()
@@ -204,10 +224,12 @@ async function build(config: Config, parts: Parts, lock: Lock): Promise<Service>
     metrics.close()
     await Promise.all([closeApp(app, deadline), started.close(deadline)])
     await providerSide.close()
+    await held.close()
     await store.close()
+    await reserve.keep(0)
     lock.release()
   }
-  return { app, store, signer, sandbox, baseUrl, dataDir: config.dataDir, close }
+  return { app, store, signer, sandbox, baseUrl, dataDir: config.dataDir, replaceApiKeys: keyring.replace, close }
 }
 
 /** Tried once: where it does not lead back here, callbacks are lost on their way, and are polled for instead. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type Config, ConfigError, type Environment } from '../src/config.ts'
+import { type Config, ConfigError, type Environment, readConfig } from '../src/config.ts'
 import { problemsOf, read, real } from './config/setting.ts'
 
 describe('with nothing set', () => {
@@ -20,15 +20,18 @@ describe('with nothing set', () => {
       sandboxDelayMs: 2_000,
       sandboxFaults: '',
       apiKeys: [],
+      areApiKeysInFile: false,
       adminKey: null,
       allowAnonymous: false,
       maxInFlight: 50,
-      jobTimeoutS: 1_800,
+      jobTimeoutS: 2_400,
       submitTimeoutMs: 30_000,
       pollAfterS: 120,
       pollEveryS: 30,
       rateLimitMax: 120,
       rateLimitWindowS: 60,
+      answerWithinS: 280,
+      waitMaxS: 90,
       maxImageBytes: 52_428_800,
       maxRequestBytes: 268_435_456,
       maxCallbackBytes: 536_870_912,
@@ -43,7 +46,7 @@ describe('with nothing set', () => {
 
   const names = `HOST PORT PUBLIC_URL DATA_DIR SECRET PROVIDER PROVIDER_API_KEY PROVIDER_BASE_URL PROVIDER_EDITS_PATH SANDBOX_PORT
     SANDBOX_DELAY_MS SANDBOX_FAULTS API_KEYS ADMIN_KEY ALLOW_ANONYMOUS MAX_IN_FLIGHT JOB_TIMEOUT_S SUBMIT_TIMEOUT_MS POLL_AFTER_S
-    POLL_EVERY_S RATE_LIMIT_MAX RATE_LIMIT_WINDOW_S MAX_IMAGE_BYTES MAX_REQUEST_BYTES MAX_CALLBACK_BYTES RETENTION_DAYS
+    POLL_EVERY_S RATE_LIMIT_MAX RATE_LIMIT_WINDOW_S ANSWER_WITHIN_S WAIT_MAX_S MAX_IMAGE_BYTES MAX_REQUEST_BYTES MAX_CALLBACK_BYTES RETENTION_DAYS
     WEBHOOK_SECRETS WEBHOOK_ALLOW_PRIVATE FETCH_ALLOW_PRIVATE TRUST_PROXY LOG_LEVEL`.split(/\s+/)
 
   test.each(['', '  '])('variables that are there but hold %j are not set, as in a compose file that passes them on', empty => {
@@ -144,6 +147,13 @@ describe('settings that are wrong', () => {
   test('are all named at once', () => {
     const problems = problemsOf(wrong)
     for (const name of Object.keys(wrong)) expect(problems.filter(problem => problem.startsWith(name))).not.toEqual([])
+  })
+
+  test('are named with what is wrong of those that others read', () => {
+    const faultsProblem = (text: string): string => `SANDBOX_FAULTS: ${text.length} wrong`
+    expect(() => readConfig({ PORT: 'x', SANDBOX_FAULTS: 'nonsense' }, { faultsProblem })).toThrow(
+      /^PORT must be .*\nSANDBOX_FAULTS: 8 wrong$/,
+    )
   })
 
   test('are named without their values', () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AuthenticationError, InternalServerError, OpenAI, PermissionDeniedError, toFile } from 'openai'
+import { AuthenticationError, OpenAI, PermissionDeniedError, toFile } from 'openai'
 import { expect, onTestFinished, test } from 'vitest'
 import type { JobView } from '../src/domain/view.ts'
 import { testFolder } from './support/folder.ts'
@@ -83,7 +83,7 @@ test('errors arrive as the SDK’s own classes, and what a retry cannot mend is 
     PermissionDeniedError,
   )
   const failed = client(service).images.edit({ prompt: 'fault:bad_key', image: await png() })
-  await expect(failed).rejects.toBeInstanceOf(InternalServerError)
+  await expect(failed).rejects.toMatchObject({ status: 424, code: 'invalid_token' })
   // The refusal paused submitting; the SDK was told not to ask again.
   expect(service.sandbox?.submits.filter(one => one.prompt === 'fault:bad_key')).toHaveLength(1)
   expect(charges(service)).toBe(0)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type { JobView } from '../src/domain/view.ts'
+import { withSegments } from './support/odd-pictures.ts'
 import { dataUrl, picture } from './support/pictures.ts'
 import { type Running, startTestService } from './support/service.ts'
 
@@ -107,4 +108,30 @@ test('a picture that takes too long to make smaller is shown as it is', async ()
   expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
   expect(Buffer.from(await answer.arrayBuffer()).equals(whole)).toBe(true)
   expect(service.log.lines).toContainEqual(expect.objectContaining({ level: 'warn', event: 'picture.not_made_smaller' }))
+})
+
+test('a turned picture is made smaller by the width at which it is shown, and stands as it does', async () => {
+  const service = await startTestService()
+  const upright = await sharp(await picture({ width: 600, height: 200 }))
+    .jpeg()
+    .withMetadata({ orientation: 6 })
+    .toBuffer()
+  const job = await finish(service, { image: dataUrl(upright, 'image/jpeg') })
+  const sizeAt = async (width: number): Promise<unknown> => {
+    const answer = await service.call(`/jobs/${job.id}/inputs/0?width=${width}`)
+    const { format, autoOrient } = await sharp(Buffer.from(await answer.arrayBuffer())).metadata()
+    return { format, ...autoOrient }
+  }
+  // Shown it is 200 wide and 600 high: never enlarged, and never left as it is for its other side.
+  expect(await sizeAt(160)).toEqual({ format: 'webp', width: 160, height: 480 })
+  expect(await sizeAt(320)).toEqual({ format: 'jpeg', width: 200, height: 600 })
+})
+
+test('a picture whose size stands far behind its beginning is made smaller too', async () => {
+  const service = await startTestService()
+  const jpeg = withSegments(await picture({ width: 700, height: 350, format: 'jpeg' }), 400_000)
+  const job = await finish(service, { image: dataUrl(jpeg, 'image/jpeg') })
+  const answer = await service.call(`/jobs/${job.id}/inputs/0?width=320`)
+  expect(answer.headers.get('content-type')).toBe('image/webp')
+  expect((await sharp(Buffer.from(await answer.arrayBuffer())).metadata()).width).toBe(320)
 })

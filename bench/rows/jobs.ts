@@ -35,7 +35,7 @@ export function newJob(id: string, now: number, wishes: JobWishes = {}): NewJob 
     fingerprint: randomBytes(32).toString('hex'),
     tasks: 1,
     retryOf: null,
-    held: false,
+    waiter: null,
     now,
     expiresAt: now + timeoutS * 1_000,
     idempotency: null,

@@ -46,7 +46,7 @@ function cancel(commands: Commands, { taskId, jobId }: PreparedTask, now: number
 
 /** Sends what the end of a job put into the outbox. */
 function deliver(commands: Commands, now: number): void {
-  for (const { id } of commands.claimDeliveries({ now, until: now + 60_000, limit: 100, busyHosts: [] }))
+  for (const { id } of commands.claimDeliveries({ by: 'bench', now, until: now + 60_000, limit: 100, busyHosts: [] }))
     commands.deliveryAttempted({
       id,
       attempt: { at: now, status: 204, durationMs: 31, answer: '' },

@@ -81,6 +81,7 @@ function Links({ picture }) {
   return html`<span class="links">
     <span class="links-label">${picture.label}</span>
     <a class="button small" href=${source} target="_blank" rel="noreferrer"><${Icon} name="open" />${t('open')}<span class="visually-hidden"> ${picture.label}</span></a>
+    ${picture.elsewhere !== null && html`<a class="button small" href=${picture.elsewhere} target="_blank" rel="noreferrer"><${Icon} name="open" />${t('at_provider')}<span class="visually-hidden"> ${picture.label}</span></a>`}
     <a class="button small" href=${source} download=${picture.name}><${Icon} name="download" />${t('download')}<span class="visually-hidden"> ${picture.label}</span></a>
   </span>`
 }

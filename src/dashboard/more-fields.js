@@ -75,7 +75,7 @@ export function MoreFields({ takesMask }) {
         </select>
       <//>
       <${Field} name="timeout_s" label=${t('timeout')} hint=${t('timeout_hint')} fault=${timeout.fault}>
-        <input ...${timeout.control} inputmode="numeric" placeholder="1800" value=${filled.timeout} onInput=${(/** @type {Typed} */ { target }) => compose({ timeout: target.value })} />
+        <input ...${timeout.control} inputmode="numeric" placeholder="2400" value=${filled.timeout} onInput=${(/** @type {Typed} */ { target }) => compose({ timeout: target.value })} />
       <//>
       <${Field} name="webhook_url" label=${t('webhook')} hint=${t('webhook_hint')} fault=${webhook.fault}>
         <input ...${webhook.control} type="url" placeholder="https://example.com/hook" value=${filled.webhook} onInput=${(/** @type {Typed} */ { target }) => compose({ webhook: target.value })} />

@@ -9,8 +9,8 @@ import { t } from './words.js'
 /** @typedef {import('./types.d.ts').Job} Job */
 /** @typedef {import('./types.d.ts').Image} Image */
 /**
- * A picture at our own address. `signed`: it opens without a key.
- * @typedef {{ path: string, signed: boolean, alt: string, label: string, width: number | null, height: number | null, name: string }} Shown
+ * A picture at our own address. `signed`: it opens without a key. `elsewhere`: where the provider has it, of one that is not kept here yet.
+ * @typedef {{ path: string, signed: boolean, alt: string, label: string, width: number | null, height: number | null, name: string, elsewhere: string | null }} Shown
  */
 
 /**
@@ -52,6 +52,7 @@ export function picturesSent(job) {
       width: null,
       height: null,
       name: `${job.id}-${name}.${ending(given.content_type)}`,
+      elsewhere: null,
     }
   })
 }
@@ -70,7 +71,7 @@ export const maskOf = job => picturesSent(job).find(({ given }) => given.role ==
 export function picturesAfter(job) {
   /** @param {Image[]} images @param {'alt_after' | 'alt_late'} alt @param {'after_n' | 'late_n'} label */
   const shown = (images, alt, label) =>
-    images.map(({ url, content_type, width, height }, index) => {
+    images.map(({ url, provider_url, stored, content_type, width, height }, index) => {
       const path = signedPath(url, job.id)
       return {
         path: path ?? `jobs/${job.id}/images/${index}`,
@@ -80,6 +81,7 @@ export function picturesAfter(job) {
         width,
         height,
         name: `${job.id}-after-${index + 1}.${ending(content_type)}`,
+        elsewhere: stored ? null : provider_url,
       }
     })
   return [...shown(job.result?.data ?? [], 'alt_after', 'after_n'), ...shown(job.late_result?.data ?? [], 'alt_late', 'late_n')]
@@ -123,15 +125,24 @@ export function useSource(picture, width) {
   return isOpen ? path : fetched
 }
 
+/** How soon a picture is asked for again that is not kept here yet. */
+const lookAgainMs = 10_000
+
 /**
  * @param {{ picture: Shown, sizes: string, eager?: boolean, decorative?: boolean }} props `sizes`: how wide it is shown, as in HTML.
  */
 export function Picture({ picture, sizes, eager, decorative }) {
   const source = useSource(picture, 640)
   const [broken, setBroken] = useState(false)
-  useEffect(() => setBroken(false), [source])
+  const { elsewhere } = picture
+  useEffect(() => setBroken(false), [source, elsewhere])
+  useEffect(() => {
+    if (!broken || elsewhere === null) return undefined
+    const timer = setTimeout(() => setBroken(false), lookAgainMs)
+    return () => clearTimeout(timer)
+  }, [broken, elsewhere])
   if (broken)
-    return html`<span class="picture missing" role="img" aria-label=${t('picture_missing')}><${Icon} name="picture" /></span>`
+    return html`<span class="picture missing" role="img" aria-label=${t(elsewhere === null ? 'picture_missing' : 'picture_to_come')}><${Icon} name="picture" /></span>`
   return html`<img
     class="picture"
     src=${source}

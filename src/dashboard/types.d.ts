@@ -6,6 +6,8 @@ export type Problem = { code: string; message: string; trace_id: string | null; 
 export type Input = { role: 'image' | 'mask'; url: string; content_type: string | null; bytes: number | null }
 export type Image = {
   url: string
+  provider_url: string | null
+  stored: boolean
   revised_prompt: string | null
   bytes: number | null
   content_type: string | null

@@ -3,16 +3,17 @@ import { createServer, type Server } from 'node:http'
 import { Agent, request } from 'undici'
 import type { Config } from '../config.ts'
 import { isLoopback, localUrl } from '../net/local-url.ts'
-import { reachProblem } from '../net/reach.ts'
+import { leadsHere, reachProblem } from '../net/reach.ts'
 import { codeOf, type Finding, findingsOf } from './finding.ts'
 
 const service = findingsOf('service')
 const publicUrl = findingsOf('PUBLIC_URL')
+const provider = findingsOf('provider')
 
 const answerWithinMs = 5_000
 
 /**
- * Whether the service can be, or is, at HOST and PORT, and whether PUBLIC_URL leads there.
+ * Whether the service can be, or is, at HOST and PORT, and whether PUBLIC_URL leads there, and the provider's address does not.
  * @param isRunning it has the data folder; null: that is not known.
  */
 export async function examineAddress(config: Config, isRunning: boolean | null): Promise<Finding[]> {
@@ -23,14 +24,14 @@ export async function examineAddress(config: Config, isRunning: boolean | null):
     ]
   if (isRunning) {
     const { finding, instance } = await examineRunning(config)
-    return [finding, await examinePublicUrl(config, instance)]
+    return [finding, ...(await examineUrls(config, instance))]
   }
   const instance = randomUUID()
   try {
     const standIn = await listen(config, instance)
     try {
       const finding = service.ok(`does not run; ${addressOf(config)} is free`)
-      return [finding, await examinePublicUrl(config, config.port === 0 ? null : instance)]
+      return [finding, ...(await examineUrls(config, config.port === 0 ? null : instance))]
     } finally {
       standIn.closeAllConnections()
       await new Promise(resolve => standIn.close(resolve))
@@ -108,6 +109,15 @@ async function ask(url: string): Promise<Readonly<Record<string, unknown>>> {
 }
 
 /** @param instance what answers at our own address says; null: not known. */
+async function examineUrls(config: Config, instance: string | null): Promise<Finding[]> {
+  const findings = [await examinePublicUrl(config, instance)]
+  if (config.provider === 'sandbox' || instance === null || (await leadsHere(config.providerBaseUrl, instance)) !== true)
+    return findings
+  const seen = 'PROVIDER_BASE_URL leads back to this very service, which does not start so'
+  return [...findings, provider.fail(seen, 'set it to the address of the provider')]
+}
+
+/** @param instance as above. */
 async function examinePublicUrl(config: Config, instance: string | null): Promise<Finding> {
   const url = config.publicUrl
   if (url === null) {

@@ -1,4 +1,4 @@
-import { type Config, ConfigError, type Environment, readConfig, settingNames } from '../config.ts'
+import { type Config, ConfigError, type Environment, readConfig, type SettingsTools, settingNames } from '../config.ts'
 import { type Finding, findingsOf } from './finding.ts'
 
 /** A file of settings, and what stands in it. */
@@ -9,13 +9,13 @@ export type SettingsSeen = { config: Config | null; findings: Finding[] }
 const settings = findingsOf('settings')
 
 /** Reads the settings as the service does. Names are told, values never. `envFile`: null where there is none. */
-export function examineSettings(environment: Environment, envFile: EnvFile | null): SettingsSeen {
+export function examineSettings(environment: Environment, envFile: EnvFile | null, tools: SettingsTools = {}): SettingsSeen {
   const typos = likelyTypos(Object.keys(environment), settingNames()).map(({ name, meant }) =>
     settings.warn(`${name} is not a setting, and is ignored`, `is ${meant} meant?`),
   )
   const file = envFile === null ? [] : examineFile(environment, envFile)
   try {
-    const config = readConfig(environment)
+    const config = readConfig(environment, tools)
     return { config, findings: [settings.ok(`${countOf(environment)}, ${sourceOf(envFile)}`), ...file, ...typos] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -48,16 +48,18 @@ function examineFile(environment: Environment, { path, values }: EnvFile): Findi
   ]
 }
 
-/** Names that are none of ours but nearly are. */
+/** Names that are none of ours but nearly are, or are one of ours without its first word. */
 export function likelyTypos(names: readonly string[], known: readonly string[]): { name: string; meant: string }[] {
   const typos: { name: string; meant: string }[] = []
   for (const name of names) {
     if (known.includes(name)) continue
+    const longer = name.includes('_') ? known.find(meant => meant.endsWith(`_${name.toUpperCase()}`)) : undefined
     const near = known
       .map(meant => ({ meant, distance: editDistance(plain(name), plain(meant)) }))
       .filter(({ meant, distance }) => distance <= allowedDistance(plain(meant)))
       .toSorted((a, b) => a.distance - b.distance)
-    if (near[0] !== undefined) typos.push({ name, meant: near[0].meant })
+    const meant = near[0]?.meant ?? longer
+    if (meant !== undefined) typos.push({ name, meant })
   }
   return typos
 }

@@ -1,6 +1,7 @@
 /** The codes that clients may rely on, and the HTTP status each one is answered with. */
 export const statusOfCode = {
   invalid_request: 400,
+  canceled: 400,
   unauthorized: 401,
   payment_required: 402,
   forbidden: 403,
@@ -10,10 +11,12 @@ export const statusOfCode = {
   payload_too_large: 413,
   unsupported_media_type: 415,
   idempotency_mismatch: 422,
+  expired: 424,
   rate_limited: 429,
   internal_error: 500,
   bad_gateway: 502,
   unavailable: 503,
+  timeout: 504,
   storage_full: 507,
 } as const
 

@@ -41,7 +41,8 @@ function isFormText(fields: Fields, name: string): boolean {
 /** A whole number, null where it is not there; a form's text is read as one. @throws ServiceError */
 export function integer(fields: Fields, name: string, min: number, max: number): number | null {
   const value = scalar(fields, name)
-  if (value === null) return null
+  // A form sends the fields that nobody filled in, too.
+  if (value === null || (value === '' && isFormText(fields, name))) return null
   const isDigits = typeof value === 'string' && /^-?\d{1,9}$/.test(value)
   const number = isFormText(fields, name) && isDigits ? Number(value) : value
   if (typeof number !== 'number' || !Number.isInteger(number) || number < min || number > max)

@@ -60,11 +60,21 @@ export const models: readonly Model[] = [
   { ...nanoBanana, id: 'nano-banana', credits: 0.14 },
   { ...nanoBanana, id: 'nano-banana-2', credits: 0.28 },
   { ...nanoBanana, id: 'nano-banana-pro', credits: 0.35 },
+  // Newer names. What they take is documented for some of it only: files are what each of their families takes.
+  { ...gptImage, id: 'gpt-image-2.5-flare' },
+  { ...gptImage, id: 'gpt-image-2.5-sunburst' },
+  { ...gptImage, id: 'chatgpt-image-latest' },
+  { ...gptImage, id: 'dall-e-3' },
+  { ...nanoBanana, id: 'nano-banana-2-lite', credits: null },
 ]
 
-/** The model of that name; undefined for one that the catalogue does not know. */
+/** A variant of a model, such as `gpt-image-2:official`, takes what the model takes; its price may be another. */
+const variant = /:[\w.-]+$/
+
+/** The model of that name, or of the name before its variant; undefined for one that the catalogue does not know. */
 export function findModel(id: string): Model | undefined {
-  return models.find(model => model.id === id)
+  const name = id.replace(variant, '')
+  return models.find(model => model.id === name)
 }
 
 /** What the models are counted as that the catalogue does not know: clients may invent any number of them. */
@@ -101,6 +111,19 @@ export const sideStep = 16
 export const maxSide = 3840
 export const maxPixels = 8_294_400
 
+/** Bounds that the provider's page does not have, but its sister's: what is beyond them may be refused there, unbilled. */
+export const leastPixels = 655_360
+export const mostRatio = 3
+
+/** What to say of a size that may be refused, of a model whose sizes are checked; null if there is nothing to say. */
+export function sizeDoubt(size: string): string | null {
+  const [width, height] = size.split('x').map(Number)
+  if (width === undefined || height === undefined || !(width > 0) || !(height > 0) || sizeAliases.includes(size)) return null
+  if (width * height < leastPixels) return `size ${size} has fewer than ${leastPixels} pixels: the provider may refuse it`
+  const isLong = Math.max(width, height) > mostRatio * Math.min(width, height)
+  return isLong ? `size ${size} is longer than ${mostRatio}:1: the provider may refuse it` : null
+}
+
 /** What is wrong with a size of a model whose sizes are checked; null where it is good. Empty and `auto` are good. */
 export function sizeProblem(size: string): string | null {
   if (size === '' || size === 'auto' || sizeAliases.includes(size)) return null
@@ -124,7 +147,8 @@ export function priceMultiplier(model: string, size: string | undefined): number
 
 /** Credits for so many tasks; null where the price of the model is not known. */
 export function credits(model: string, tasks: number): number | null {
-  const each = findModel(model)?.credits ?? null
+  // The price list names no variants.
+  const each = models.find(({ id }) => id === model)?.credits ?? null
   return each === null ? null : Math.round(each * tasks * 1e6) / 1e6
 }
 

@@ -1,6 +1,6 @@
 import { invalid } from './errors.ts'
 import { type Fields, integer, plain, scalar, text } from './fields.ts'
-import { type Model, sizeProblem } from './models.ts'
+import { type Model, sizeDoubt, sizeProblem } from './models.ts'
 
 /** What only makes sense on a connection that is held, or would lead results past us. */
 const foreign: ReadonlyMap<string, string> = new Map([
@@ -30,23 +30,26 @@ export function checkNames(fields: Fields): void {
 }
 
 /**
- * Every field that is not in `ruled`, known or not, as it goes to the provider: checked where the model is known, untouched where
+ * Every field that is not `isRuled`, known or not, as it goes to the provider: checked where the model is known, untouched where
  * it is not, and dropped, with a warning, where the model ignores it.
  * @throws ServiceError
  */
 export function checkParams(
   fields: Fields,
-  ruled: ReadonlySet<string>,
+  isRuled: (name: string) => boolean,
   model: Model | undefined,
   warnings: string[],
 ): Record<string, unknown> {
   const params: [string, unknown][] = []
   for (const [name, values] of fields) {
-    if (ruled.has(name) || values.length === 0) continue
+    if (isRuled(name) || values.length === 0) continue
     const value = values.length === 1 ? scalar(fields, name) : values.map(item => plain(name, item))
     if (value === null) continue
     if (model?.ignoresParams === true) warnings.push(`${name.slice(0, 100)} was dropped: ${model.id} ignores it`)
     else params.push([name, model === undefined ? value : checkParam(fields, name, value, model)])
+    const isChecked = name === 'size' && model?.size === 'checked' && typeof value === 'string'
+    const doubt = isChecked ? sizeDoubt(value) : null
+    if (doubt !== null) warnings.push(doubt)
   }
   // fromEntries defines own properties, so that a field called __proto__ is a field like any other.
   return Object.fromEntries(params)

@@ -8,11 +8,13 @@ export type StoredFile = {
   sizeBytes: number
   /** 64 hex digits. */
   sha256: string
-  /** By the file's own bytes; `application/octet-stream` where they are of no kind that we know. */
+  /** By the file's own bytes: `text/plain` for a text or nothing, `application/octet-stream` for other bytes that we don't know. */
   contentType: string
-  /** Pixels; null where the header of the picture could not be read. */
+  /** Pixels, of the picture as it is shown; null where its header could not be read. */
   width: number | null
   height: number | null
+  /** What a file that no model takes is, in words, with what to do about it; left out if that cannot be told. */
+  look?: string
 }
 
 /** A file being written. Exactly one of `finish` and `discard` ends it. */
@@ -37,8 +39,11 @@ export interface Blobs {
   jobIds(): AsyncIterable<string>
   /** The names of what lies in a job's folder. Empty where there is no folder. */
   files(jobId: string): Promise<string[]>
-  /** When a job's folder or anything in it was last touched: ms since 1970, 0 where there is no folder. */
-  touchedAt(jobId: string): Promise<number>
+  /**
+   * For how long nobody has touched a job's folder or anything in it, in ms; Infinity where there is no folder. What keeps the
+   * files has a clock of its own, which no other is compared with: what this process itself touched it knows by its uptime.
+   */
+  leftAloneForMs(jobId: string): Promise<number>
   /** Gives another job the same finished file under the same name, durably. */
   link(fromJobId: string, name: string, toJobId: string): Promise<void>
   /**
@@ -78,6 +83,10 @@ export const callbackAnswers = [
 ] as const
 export type CallbackAnswer = (typeof callbackAnswers)[number]
 
+/** How a request got another's job: a marked retry, one that is not marked, or a marked one beside a connection that waits too. */
+export const claimKinds = ['marked', 'unmarked', 'joined'] as const
+export type ClaimKind = (typeof claimKinds)[number]
+
 /** A task's first result: what its model is counted as, and ms since its submit, null where that is not known. */
 export type Arrival = { model: string; kind: 'succeeded' | 'failed'; waitedMs: number | null }
 
@@ -92,6 +101,8 @@ export interface Meter {
   polled(outcome: 'finished' | 'unfinished' | 'failed'): void
   /** One POST was made to a client's address. `given_up`: it failed, and is not tried again. */
   deliveryAttempted(outcome: 'delivered' | 'failed' | 'given_up'): void
+  /** A request of OpenAI's interface got the job of an earlier one. */
+  claimed(kind: ClaimKind): void
   /** So many writes were committed together. */
   committed(writes: number, durationMs: number): void
   /** A request that is not a callback was answered. `route` is its pattern, or `unknown`. */

@@ -1,5 +1,6 @@
 import type { JobEventType } from './events.ts'
 import type { JobStatus, TaskState, TaskStatus } from './job.ts'
+import type { Usage } from './report.ts'
 import type { ClientCallback } from './request.ts'
 
 /** A job as it is stored, with all that belongs to it. Times are milliseconds since 1970. */
@@ -23,6 +24,8 @@ export type JobRecord = {
   submittedAt: number | null
   completedAt: number | null
   expiresAt: number
+  /** While queued: how many tasks leave before its first, as the turns stand when it is read; else null. */
+  queuePosition: number | null
   tasks: readonly TaskRecord[]
   images: readonly ImageRecord[]
   inputs: readonly InputRecord[]
@@ -36,6 +39,8 @@ export type TaskRecord = TaskState & {
   dueAt: number
   polls: number
   expiresAt: number
+  /** What the provider says that it used. */
+  usage?: Usage | null
 }
 
 /** What a picture's file is known to be; null where it is not here (yet). */
@@ -57,6 +62,8 @@ export type ImageRecord = FileFacts & {
   providerUrl: string | null
   /** When copying it is due (again); null: it is here, or that was given up. */
   copyAt: number | null
+  /** Why its last copy failed: completes a sentence that begins with its URL, and is fit for a client; null: none failed. */
+  copyError: string | null
   revisedPrompt: string | null
   /** Seconds since 1970, as the provider says. */
   created: number | null
@@ -65,6 +72,12 @@ export type ImageRecord = FileFacts & {
 
 export type InputRecord = FileFacts & { position: number; role: 'image' | 'mask'; url: string | null }
 
+/** What became of a picture's copy. */
+export function copyState({ file, copyAt }: Pick<ImageRecord, 'file' | 'copyAt'>): 'stored' | 'to_come' | 'given_up' {
+  if (file !== null) return 'stored'
+  return copyAt === null ? 'given_up' : 'to_come'
+}
+
 /** A task that its step may now submit; nobody else has it. */
 export type ClaimedTask = { taskId: number; jobId: string; attempts: number }
 
@@ -72,7 +85,17 @@ export type ClaimedTask = { taskId: number; jobId: string; attempts: number }
 export type TaskRef = { taskId: number; jobId: string }
 
 /** One picture to be copied from where the provider keeps it. */
-export type DueCopy = { jobId: string; position: number; providerUrl: string; attempts: number }
+export type DueCopy = {
+  jobId: string
+  position: number
+  providerUrl: string
+  /** Where `providerUrl` leads. */
+  host: string
+  /** How often that was tried, faults of our own not counted. */
+  attempts: number
+  copyAt: number
+  arrivedAt: number
+}
 
 /** One task to be asked for at the provider. */
 export type DuePoll = {

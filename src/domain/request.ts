@@ -1,14 +1,14 @@
 import { invalid } from './errors.ts'
 import { type JobEventType, jobEventTypes } from './events.ts'
 import { type Fields, integer, isLonger, structure, text } from './fields.ts'
-import { checkInputs, type Input, imageFields } from './inputs.ts'
+import { checkInputs, type Input, pictureField } from './inputs.ts'
 import { defaultModel, findModel } from './models.ts'
 import { checkNames, checkParams } from './params.ts'
 import { checkTrace } from './trace.ts'
 
 export type { Fields, FieldValue } from './fields.ts'
 export { checkIdempotencyKey, fingerprint } from './fingerprint.ts'
-export { checkPictureFile, type Input } from './inputs.ts'
+export { checkPictureFile, type Input, pictureField } from './inputs.ts'
 
 /** What is wanted of the provider, checked, with nothing left in it that the model ignores. */
 export type EditRequest = {
@@ -46,19 +46,8 @@ export type RequestLimits = {
 
 export const maxPromptLength = 32_000
 export const maxN = 10
-/** The fields that have a rule of their own; all others are parameters. */
-const ruled = new Set([
-  'prompt',
-  'model',
-  'mask',
-  'n',
-  'trace_id',
-  'webhook_url',
-  'webhook_events',
-  'metadata',
-  'timeout_s',
-  ...imageFields,
-])
+/** The fields that have a rule of their own, beside the pictures; all others are parameters. */
+const ruled = new Set(['prompt', 'model', 'n', 'trace_id', 'webhook_url', 'webhook_events', 'metadata', 'timeout_s'])
 
 function checkPrompt(fields: Fields): string {
   const prompt = text(fields, 'prompt')
@@ -125,7 +114,8 @@ export function checkRequest(fields: Fields, limits: RequestLimits): JobRequest 
   const prompt = checkPrompt(fields)
   const inputs = checkInputs(fields, model, warnings)
   const n = integer(fields, 'n', 1, maxN) ?? 1
-  const params = { ...checkParams(fields, ruled, model, warnings), ...checkTrace(fields, n, warnings) }
+  const isRuled = (name: string): boolean => ruled.has(name) || pictureField(name) !== null
+  const params = { ...checkParams(fields, isRuled, model, warnings), ...checkTrace(fields, n, warnings) }
   const timeoutS = integer(fields, 'timeout_s', 1, limits.jobTimeoutS)
   return {
     edit: { model: modelId, prompt, inputs, params, n },

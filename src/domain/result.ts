@@ -1,3 +1,4 @@
+import { isPicture, whatItIs } from './picture.ts'
 import type { StoredFile } from './ports.ts'
 import { parseCost, parseRecordType, parseUsage, type Report } from './report.ts'
 
@@ -17,7 +18,14 @@ type Ids = { taskId: string | null; traceId: string | null }
 
 export type Result =
   /** `created` in seconds since 1970; null where the provider names none, or 0. */
-  | ({ kind: 'succeeded'; created: number | null; images: readonly ResultImage[] } & Ids & Report)
+  | ({
+      kind: 'succeeded'
+      created: number | null
+      images: readonly ResultImage[]
+      /** What of the result is no picture, and was left out, in words for a client. Left out: nothing. */
+      warnings?: readonly string[]
+    } & Ids &
+      Report)
   | ({ kind: 'failed'; error: ProviderError } & Ids & Report)
 
 /** The provider took the task and will tell later. */
@@ -72,9 +80,10 @@ function cut(text: string, length: number): string {
   return text.slice(0, length).toWellFormed()
 }
 
-function parseImage(item: unknown, fileOf: FileLookup): ResultImage | null {
+/** A picture of a result; or, where there is none, what is there instead. */
+function parseImage(item: unknown, fileOf: FileLookup): ResultImage | { missing: string } {
   if (typeof item === 'string') return imageFrom([item], undefined, null, fileOf)
-  if (!isObject(item)) return null
+  if (!isObject(item)) return { missing: 'it is no object' }
   return imageFrom([item['url'], item['image_url']], item['b64_json'], textOrNull(item['revised_prompt']), fileOf)
 }
 
@@ -83,12 +92,17 @@ function imageFrom(
   base64: unknown,
   revisedPrompt: string | null,
   fileOf: FileLookup,
-): ResultImage | null {
+): ResultImage | { missing: string } {
   // OpenAI's own JSON nests it: {"image_url": {"url": "…"}}.
   const targets = links.map(link => (isObject(link) ? link['url'] : link))
-  const file = [base64, ...targets].map(fileOf).find(found => found !== undefined) ?? null
+  const files = [base64, ...targets].map(fileOf).filter(found => found !== undefined)
+  const file = files.find(isPicture) ?? null
   const url = targets.filter(target => fileOf(target) === undefined).find(isHttpUrl) ?? null
-  return file === null && url === null ? null : { url, file, revisedPrompt }
+  if (file !== null || url !== null) return { url, file, revisedPrompt }
+  const [other] = files
+  return {
+    missing: other === undefined ? 'it has neither a URL nor base64 that can be read' : `its base64 holds ${whatItIs(other)}`,
+  }
 }
 
 function isHttpUrl(value: unknown): value is string {
@@ -131,6 +145,19 @@ function reportIn(body: JsonObject, depth = 0): Report {
 /** The most pictures that one result may have: no model makes more than ten, and each becomes a row. */
 export const maxResultPictures = 256
 
+/** So many of what is left out are named; more are counted. */
+const maxNamed = 10
+
+/** What is said of those that are no picture. */
+function leftOut(items: readonly (ResultImage | { missing: string })[]): { warnings?: readonly string[] } {
+  const lines = items.flatMap((item, index) =>
+    'missing' in item ? [`item ${index + 1} of the result's ${items.length} was left out: ${item.missing}`] : [],
+  )
+  if (lines.length === 0) return {}
+  const more = lines.length - maxNamed
+  return { warnings: more > 0 ? [...lines.slice(0, maxNamed), `${more} more of the result's items were left out`] : lines }
+}
+
 /**
  * Whatever the provider sends of a result, in any of its shapes, as one Result; null where there is neither a picture nor
  * an error in it, or more pictures than a result may have. A picture wins over an error beside it: it was made, and paid for.
@@ -139,10 +166,11 @@ export function parseResult(body: unknown, fileOf: FileLookup): Result | null {
   if (!isObject(body)) return null
   const ids: Ids = { taskId: idOrNull(body['task_id']), traceId: idOrNull(body['trace_id']) }
   const found = findItems(body)
-  const images = found?.items.map(item => parseImage(item, fileOf)).filter(image => image !== null) ?? []
+  const items = found?.items.map(item => parseImage(item, fileOf)) ?? []
+  const images = items.filter((item): item is ResultImage => !('missing' in item))
   if (images.length > maxResultPictures) return null
   if (images.length > 0) {
-    return { kind: 'succeeded', ...ids, created: secondsOrNull(found?.created), images, ...reportIn(body) }
+    return { kind: 'succeeded', ...ids, created: secondsOrNull(found?.created), images, ...leftOut(items), ...reportIn(body) }
   }
   const error = parseError(body)
   return error === null ? null : { kind: 'failed', ...ids, error, ...reportIn(body) }

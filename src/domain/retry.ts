@@ -18,16 +18,28 @@ export function submitRetryAt(attempts: number, retryAfterMs: number | null, now
 /** An unconfirmed task takes room at the provider this long. */
 export const unconfirmedCountsMs = 300_000
 
-const firstCopyWaitMs = 5_000
+const firstCopyWaitMs = 1_000
 const longestCopyWaitMs = 3_600_000
-/** Makes about a day of tries: the picture is paid for, and its URL outlives any usual outage. */
-const maxCopyAttempts = 34
+/** A picture is paid for, and its URL outlives any usual outage. */
+const copyWindowMs = 86_400_000
+/** More than an hour of tries, for a picture whose day went by while we were down. */
+const leastCopyTries = 12
 
-/** When copying a picture is tried again after so many tries: twice as long each time, an hour at most, ±20 %; null: no more. */
-export function copyRetryAt(attempts: number, now: number, chance: number): number | null {
-  if (attempts >= maxCopyAttempts) return null
-  const wait = Math.min(longestCopyWaitMs, firstCopyWaitMs * 2 ** (attempts - 1))
-  return Math.round(now + wait * (0.8 + 0.4 * chance))
+/** Whether the `tries`th try to copy a picture, made now, is the last one. */
+export function isLastCopy(tries: number, arrivedAt: number, now: number): boolean {
+  return tries >= leastCopyTries && now >= arrivedAt + copyWindowMs
+}
+
+/**
+ * When copying a picture is tried again after so many tries: after twice as long each time, 1 s to an hour, ±20 %, the last time
+ * when a day has gone by since its result arrived; null: no more.
+ */
+export function copyRetryAt(tries: number, arrivedAt: number, now: number, chance: number): number | null {
+  if (isLastCopy(tries, arrivedAt, now)) return null
+  const wait = Math.min(longestCopyWaitMs, firstCopyWaitMs * 2 ** Math.min(tries - 1, 20))
+  const at = Math.round(now + wait * (0.8 + 0.4 * chance))
+  const endsAt = arrivedAt + copyWindowMs
+  return now < endsAt ? Math.min(at, endsAt) : at
 }
 
 const longestPollWaitMs = 300_000
@@ -36,6 +48,9 @@ const longestPollWaitMs = 300_000
 export function pollRetryAt(polls: number, everyMs: number, now: number): number {
   return Math.round(now + Math.min(Math.max(longestPollWaitMs, everyMs), everyMs * 1.5 ** Math.min(polls, 20)))
 }
+
+/** How long an Idempotency-Key holds, from its first request on. */
+export const idempotencyMs = 86_400_000
 
 /** How long past its deadline a task that may be running is still asked for. */
 export const lateWindowMs = 3_600_000

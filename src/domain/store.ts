@@ -1,5 +1,5 @@
 import type { JobStatus, MoveOutcome, Source } from './job.ts'
-import type { Arrival, StoredFile } from './ports.ts'
+import type { Arrival, ClaimKind, StoredFile } from './ports.ts'
 import type {
   CallbackRecord,
   ClaimedTask,
@@ -40,10 +40,22 @@ export type NewJob = {
   retryOf: string | null
   now: number
   expiresAt: number
-  /** The connection of its request is held for the result: until it is given it, a retry may claim the job. */
-  held: boolean
+  /** The connection that is held for its answer: until one was given it, a retry may claim the job. null: none may. */
+  waiter: Waiter | null
   /** `expiresBefore`: a key older than this no longer holds. */
   idempotency: { key: string; expiresBefore: number } | null
+}
+
+/** A connection that is held for a job's answer. */
+export type Waiter = {
+  /** An id of ours. */
+  connection: string
+  /** The process that has it. */
+  by: string
+  /** How often its client asked before, as its request says; 0: not marked as a retry. */
+  count: number
+  /** The client's address, where no keys are configured. */
+  caller: string | null
 }
 
 export type Created = { kind: 'created' } | { kind: 'exists'; jobId: string; fingerprint: string }
@@ -118,8 +130,6 @@ export interface JobStore {
    * submitted with it, whose id there is not known. The newest 100.
    */
   tasksUnderTrace(a: { clientTraceId: string; at: number; slackMs: number }): Promise<TaskRef[]>
-  /** Held jobs of the same request whose answer was never given, newest first. */
-  unanswered(a: { owner: string; fingerprint: string; createdAfter: number; limit: number }): Promise<string[]>
   /** How long the newest succeeded jobs took, from submit to end. */
   recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]>
   taskRef(taskId: number): Promise<TaskRef | null>
@@ -131,14 +141,33 @@ export interface JobStore {
   nextQueuedAt(): Promise<number | null>
   nextExpiryAt(): Promise<number | null>
   nextPollAt(): Promise<number | null>
-  nextCopyAt(): Promise<number | null>
+  /** When the next picture is due to be copied, of those that are due after a time where it is given. */
+  nextCopyAt(after?: number): Promise<number | null>
   duePolls(now: number, limit: number): Promise<DuePoll[]>
+  /**
+   * Pictures to be copied now: from each host at most `limit` that were not tried yet and as many that were, those due for longest,
+   * so that none that is good waits behind a thousand of a host that is dead.
+   */
   dueCopies(now: number, limit: number): Promise<DueCopy[]>
 
   /** Writes a job with its tasks and its idempotency key, or tells which job has the key already. */
   createJob(job: NewJob): Promise<Created>
-  /** The result was given to the request that was held for it. */
-  jobAnswered(a: { jobId: string; now: number }): Promise<void>
+  /**
+   * Has a connection wait for the newest job of the same request, created after `createdAfter`, whose answer was never delivered
+   * and for which nobody waits. One that is not marked as a retry gets only what a connection that ended after `endedAfter` did
+   * not get, of the same caller, and nothing that ended unbilled. A marked one may join those who asked less often.
+   */
+  claimAnswer(a: {
+    owner: string
+    fingerprint: string
+    waiter: Waiter
+    createdAfter: number
+    endedAfter: number
+  }): Promise<{ jobId: string; kind: ClaimKind } | null>
+  /** A connection that waited has ended. `delivered`: with the job's answer, so that nobody may claim it any more. */
+  waiterGone(a: { jobId: string; connection: string; delivered: boolean; now: number }): Promise<void>
+  /** The connections of all other processes have ended, with them: nobody knows who got what. Gives how many. */
+  recoverWaiters(a: { by: string; now: number }): Promise<number>
   /** Keeps what the first request under a key was answered, for those that follow; nothing where the job is deleted. */
   saveAnswer(a: { owner: string; key: string; job: JobRecord }): Promise<void>
   cancelJob(a: { jobId: string; now: number }): Promise<'canceled' | 'final' | 'unknown'>
@@ -171,7 +200,10 @@ export interface JobStore {
     now: number
     pollAt: number | null
   }): Promise<MoveOutcome | null>
-  /** Submits that died with their process, or outlived their lease: nobody knows whether they were accepted. Gives how many. */
+  /**
+   * Submits that died with their process, or outlived their lease: nobody knows whether they were accepted. Those that were
+   * canceled meanwhile are asked for as well. Gives how many it made unconfirmed.
+   */
   recoverClaims(a: { by: string; now: number; pollAt: number | null }): Promise<number>
   /** The one way in for a result, from wherever and whenever it comes. The first wins. */
   applyResult(a: {
@@ -186,20 +218,31 @@ export interface JobStore {
   callbackMalformed(a: { taskId: number; sizeBytes: number; file: string | null; now: number }): Promise<boolean>
   /** It was asked for and is still running, or unknown (`recordType` null). `pollAt` null: not to be asked for again. */
   taskPolled(a: { taskId: number; pollAt: number | null; recordType?: string | null }): Promise<void>
+  /**
+   * After the clock was set back: nothing waits for longer than it would if it began to wait now, be it a submit, a question, a
+   * copy or a delivery. Gives for how many that was so.
+   */
+  clampWaits(a: { now: number; firstPollMs: number; pollEveryMs: number }): Promise<number>
   /** Ends what is past its deadline, so many at once. Gives how many. */
   expireDue(a: { now: number; limit: number }): Promise<number>
 
   /** A result's picture is now in the job's folder. False: it was already, or the job is gone; the file is the caller's to remove. */
   imageCopied(a: { jobId: string; position: number; file: StoredFile }): Promise<boolean>
-  /** A copy did not succeed. `copyAt` null: given up. */
-  imageCopyFailed(a: { jobId: string; position: number; copyAt: number | null }): Promise<void>
+  /** A copy did not succeed. `copyAt` null: given up. `reason` null: a fault of our own, which counts as no try. */
+  imageCopyFailed(a: { jobId: string; position: number; copyAt: number | null; reason: string | null }): Promise<void>
   /** A picture that was given by URL is now in the job's folder. False: as above. */
   inputStored(a: { jobId: string; position: number; file: StoredFile }): Promise<boolean>
 
   deliveries(jobId: string): Promise<DeliveryRecord[]>
   nextDeliveryAt(): Promise<number | null>
   /** Takes what is due to be sent, but nothing to the hosts named. What is not settled by `until` is due again. */
-  claimDeliveries(a: { now: number; until: number; limit: number; busyHosts: readonly string[] }): Promise<DueDelivery[]>
+  claimDeliveries(a: {
+    by: string
+    now: number
+    until: number
+    limit: number
+    busyHosts: readonly string[]
+  }): Promise<DueDelivery[]>
   /** Notes one attempt, and what becomes of its delivery. */
   deliveryAttempted(a: {
     id: string
@@ -209,6 +252,8 @@ export interface JobStore {
   }): Promise<void>
   /** What was taken cannot be sent yet. */
   deliveryPostponed(a: { id: string; dueAt: number }): Promise<void>
+  /** What another process was sending when it died: due now. Only where no other lives. Gives how many. */
+  recoverDeliveries(a: { by: string; now: number }): Promise<number>
   /** Sends a job's deliveries again that are over, or the one named, under the same ids. Gives how many. */
   redeliver(a: { jobId: string; id: string | null; now: number }): Promise<number>
 
@@ -218,6 +263,8 @@ export interface JobStore {
   eventsAfter(owner: string | null, after: number, limit: number): Promise<EventRecord[]>
   /** The newest event's id; 0 where there is none. */
   lastEventId(): Promise<number>
+  /** When the newest event was written down; null where there is none. */
+  lastEventAt(): Promise<number | null>
 
   /** For those who watch: read within a few ms, however much there is. */
   figures(a: { now: number; unconfirmedCountsMs: number }): Promise<StoreFigures>

@@ -1,6 +1,7 @@
 import { costView, usageView } from './cost.ts'
 import type { JobStatus } from './job.ts'
-import type { ImageRecord, InputRecord, JobRecord, TaskRecord } from './records.ts'
+import { unknownType } from './picture.ts'
+import { copyState, type ImageRecord, type InputRecord, type JobRecord, type TaskRecord } from './records.ts'
 import type { ProviderError } from './result.ts'
 
 /** Makes the URLs that a job shows. */
@@ -106,7 +107,18 @@ function imageView(jobId: string, image: ImageRecord, links: Links) {
     content_type: image.contentType,
     width: image.width,
     height: image.height,
+    stored: copyState(image) === 'stored',
   }
+}
+
+/** What there is to say of a picture that is not what it should be; null where there is nothing. */
+function imageWarning(image: ImageRecord): string | null {
+  const which = `the picture images/${image.position}`
+  if (copyState(image) === 'given_up')
+    return `${which} could not be copied: its URL ${image.copyError ?? 'was given up'}. It may still be at provider_url, and a GET of it tries again`
+  if (image.contentType === unknownType)
+    return `${which} is of a kind that is not known here: its bytes are kept as ${unknownType}, without a width and a height`
+  return null
 }
 
 function resultView(jobId: string, images: readonly ImageRecord[], links: Links) {
@@ -146,10 +158,11 @@ export function jobView(job: JobRecord, links: Links) {
     n: job.n,
     metadata: job.metadata,
     inputs: job.inputs.map(input => inputView(job.id, input, links)),
-    warnings: job.warnings,
+    warnings: [...job.warnings, ...job.images.map(imageWarning).filter(warning => warning !== null)],
     cost: costView(job),
     usage: usageView(job),
     tasks: job.tasks.map(taskView),
+    queue_position: job.queuePosition,
     result: resultView(
       job.id,
       job.images.filter(image => !image.late),

@@ -1,5 +1,5 @@
 import { backslash, Escape, firstPrintable } from './escape.ts'
-import { malformed } from './lift-error.ts'
+import { badPicture, malformed } from './lift-error.ts'
 
 const isLetter = 1
 const isSpace = 2
@@ -30,11 +30,11 @@ export class Base64Text {
 
   /** To be called at the string's end; returns the last bytes. */
   end(): Uint8Array {
-    if (this.#escape.isOpen) throw malformed('a picture that ends within an escape')
+    if (this.#escape.isOpen) throw badPicture('a picture that ends within an escape')
     const lettersLeft = this.#held.length
     const paddingDue = lettersLeft === 0 ? 0 : 4 - lettersLeft
     if (lettersLeft === 1 || (this.#paddingCount > 0 && this.#paddingCount !== paddingDue)) {
-      throw malformed('a picture whose base64 is cut short or wrongly padded')
+      throw badPicture('a picture whose base64 is cut short or wrongly padded')
     }
     return Buffer.from(this.#held, 'base64')
   }
@@ -59,7 +59,7 @@ export class Base64Text {
     const letterCount = this.#gatherLetters(text)
     const cut = letterCount - (letterCount % 4)
     const decoded = this.#decodeLetters('', this.#letters.toString('latin1', 0, cut))
-    if (decoded === null) throw malformed('a picture that is not base64')
+    if (decoded === null) throw badPicture('a picture that is not base64')
     this.#held = this.#letters.toString('latin1', cut, letterCount)
     return decoded
   }
@@ -93,7 +93,7 @@ export class Base64Text {
     const kind = kinds[unit] ?? 0
     if (kind === isLetter && this.#paddingCount === 0) return unit
     if (kind === isPadding && this.#paddingCount < 2) this.#paddingCount += 1
-    else if (kind !== isSpace) throw malformed('a picture that is not base64')
+    else if (kind !== isSpace) throw badPicture('a picture that is not base64')
     return -1
   }
 

@@ -1,7 +1,9 @@
 import { copyFile, link, open, opendir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { isDiskFull } from '../domain/errors.ts'
 import type { Blobs } from '../domain/ports.ts'
 import { checkName, codeOf, Folders, isPartName, partName, prepareRoot, randomSuffix } from './folder.ts'
+import { makeOwnWork } from './own-work.ts'
 import { DiskSink } from './sink.ts'
 import { makeTurns } from './turns.ts'
 
@@ -21,11 +23,16 @@ export interface Disk extends Blobs {
 /** About half a millisecond's work: what is hashed and copied of pictures before everything else has its turn. */
 const bytesPerTurn = 128 * 1024
 
-/** Opens the folder that holds the jobs' folders; makes it where it is missing. Nothing is to be closed. */
-export async function openDisk(rootDir: string): Promise<Disk> {
+/**
+ * Opens the folder that holds the jobs' folders; makes it where it is missing. Nothing is to be closed.
+ * @param uptimeMs of a clock that nobody sets.
+ */
+export async function openDisk(rootDir: string, uptimeMs = (): number => performance.now()): Promise<Disk> {
   const root = resolve(rootDir)
   await prepareRoot(root)
-  const folders = new Folders(root)
+  const ownWork = makeOwnWork(uptimeMs)
+  const folders = new Folders(root, ownWork)
+  const opened = { fileTimeMs: await fileTimeNow(root), uptimeMs: uptimeMs() }
   const turns = makeTurns(bytesPerTurn)
   const pathOf = (jobId: string, name: string): string => join(folders.pathOf(jobId), checkName(name))
   return {
@@ -41,6 +48,7 @@ export async function openDisk(rootDir: string): Promise<Disk> {
       const to = pathOf(jobId, `${name}.${suffix}`)
       if (await isThere(to)) return to
       const part = join(folders.pathOf(jobId), partName(`${name}-${randomSuffix()}`))
+      ownWork.note(jobId)
       try {
         await make(from, part)
         await rename(part, to)
@@ -52,7 +60,11 @@ export async function openDisk(rootDir: string): Promise<Disk> {
     },
     jobIds: () => listJobIds(root),
     files: async jobId => listFiles(folders.pathOf(jobId)),
-    touchedAt: async jobId => newestTouch(folders.pathOf(jobId)),
+    leftAloneForMs: async jobId => {
+      const touchedMs = await newestTouch(folders.pathOf(jobId))
+      const sinceOpenedMs = uptimeMs() - opened.uptimeMs
+      return Math.min(ownWork.idleForMs(jobId), opened.fileTimeMs - touchedMs + sinceOpenedMs)
+    },
     link: async (fromJobId, name, toJobId) => {
       const from = pathOf(fromJobId, name)
       const to = pathOf(toJobId, name)
@@ -98,19 +110,37 @@ async function listFiles(folder: string): Promise<string[]> {
   return (await namesIn(folder)).filter(name => isName(name) || isPartName(name))
 }
 
+/**
+ * What the file system's own clock says. Where there is no room to ask it, the newest that it said of this folder: whatever is
+ * in there then seems younger than it is, and is kept for longer.
+ */
+async function fileTimeNow(root: string): Promise<number> {
+  const path = join(root, partName(`now-${randomSuffix()}`))
+  try {
+    await (await open(path, 'wx', 0o600)).close()
+    return await touchOf(path)
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    return await touchOf(root)
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+/** -Infinity where there is no folder. */
 async function newestTouch(folder: string): Promise<number> {
   const paths = [folder, ...(await namesIn(folder)).map(name => join(folder, name))]
   const times = await Promise.all(paths.map(touchOf))
   return Math.max(...times)
 }
 
-/** A link to an older file was made when its inode last changed. 0 where there is nothing (any more). */
+/** A link to an older file was made when its inode last changed. -Infinity where there is nothing (any more). */
 async function touchOf(path: string): Promise<number> {
   try {
     const { mtimeMs, ctimeMs } = await stat(path)
     return Math.trunc(Math.max(mtimeMs, ctimeMs))
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return 0
+    if (codeOf(error) === 'ENOENT') return Number.NEGATIVE_INFINITY
     throw error
   }
 }

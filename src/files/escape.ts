@@ -10,6 +10,27 @@ const letterU = 0x75
 const simpleEscapes = '"\\/bfnrt'
 const meanings = '"\\/\b\f\n\r\t'
 
+/** Finds the closing quote of a JSON string, whatever is in it; its raw text may come in any pieces. */
+export class StringEnd {
+  /** The text so far ends with a backslash that belongs to what comes next. */
+  #isOpen = false
+
+  /** Where the quote stands in the next piece; -1: the string goes on. */
+  find(piece: Buffer): number {
+    for (let from = 0; ; ) {
+      const quoteAt = piece.indexOf(quote, from)
+      const end = quoteAt < 0 ? piece.length : quoteAt
+      let backslashes = 0
+      while (backslashes < end - from && piece[end - 1 - backslashes] === backslash) backslashes += 1
+      const isOdd = backslashes % 2 === 1
+      const isEscaped = backslashes === end - from ? isOdd !== this.#isOpen : isOdd
+      this.#isOpen = quoteAt < 0 && isEscaped
+      if (quoteAt < 0 || !isEscaped) return quoteAt
+      from = quoteAt + 1
+    }
+  }
+}
+
 /** One escape of a JSON string, read byte by byte. */
 export class Escape {
   /** True between the backslash and the escape's last character. */

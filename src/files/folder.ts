@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { OwnWork } from './own-work.ts'
 
 /** A folder may vanish between its making and the opening of a file as often as somebody else gives one up: not for ever. */
 const maxAttempts = 20
@@ -56,12 +57,14 @@ export async function prepareRoot(root: string): Promise<void> {
 /** The jobs' folders: they come into being with their first file and go with their last. */
 export class Folders {
   readonly #root: string
+  readonly #ownWork: OwnWork
   readonly #making = new Map<string, Promise<void>>()
   /** Folders made here whose own name in the root is not known to be durable; each making has a mark of its own. */
   readonly #unsynced = new Map<string, symbol>()
 
-  constructor(root: string) {
+  constructor(root: string, ownWork: OwnWork) {
     this.#root = root
+    this.#ownWork = ownWork
   }
 
   /** Throws TypeError for a job id that is no name. */
@@ -69,13 +72,25 @@ export class Folders {
     return join(this.#root, checkName(jobId))
   }
 
-  /** Opens a new file for reading and writing, with its folder where that is missing. */
-  openNew(jobId: string, name: string): Promise<FileHandle> {
-    return this.within(jobId, () => open(join(this.pathOf(jobId), name), 'wx+', 0o600))
+  /** Opens a new file for reading and writing, with its folder where that is missing. `closed` is to be told of its end. */
+  async openNew(jobId: string, name: string): Promise<FileHandle> {
+    this.#ownWork.opened(jobId)
+    try {
+      return await this.within(jobId, () => open(join(this.pathOf(jobId), name), 'wx+', 0o600))
+    } catch (error) {
+      this.closed(jobId)
+      throw error
+    }
+  }
+
+  /** A file that `openNew` opened is closed. */
+  closed(jobId: string): void {
+    this.#ownWork.closed(jobId)
   }
 
   /** Runs `act`, which needs the job's folder; makes the folder and runs it again for as long as that is what is missing. */
   async within<T>(jobId: string, act: () => Promise<T>): Promise<T> {
+    this.#ownWork.note(jobId)
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await act()

@@ -11,6 +11,8 @@ export class LiftError extends Error {
   raw: Buffer | null = null
   /** How much of the body was read. */
   bodyBytes = 0
+  /** It is the text of a picture that is malformed, not the JSON around it. */
+  isOfPicture = false
 
   /** `message` quotes nothing from the body. */
   constructor(kind: LiftErrorKind, message: string) {
@@ -21,4 +23,8 @@ export class LiftError extends Error {
 
 export function malformed(message: string): LiftError {
   return new LiftError('malformed', message)
+}
+
+export function badPicture(message: string): LiftError {
+  return Object.assign(malformed(message), { isOfPicture: true })
 }

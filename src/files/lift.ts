@@ -1,5 +1,5 @@
 import type { StoredFile } from '../domain/ports.ts'
-import { quote } from './escape.ts'
+import { StringEnd } from './escape.ts'
 import { Gathered } from './gathered.ts'
 import { LiftError, malformed } from './lift-error.ts'
 import { type PictureOptions, Pictures } from './pictures.ts'
@@ -31,8 +31,8 @@ const pieceBytes = 64 * 1024
 
 /**
  * Parses JSON as it comes, and writes each picture in it (a string for which `select` says so) to a file on the way, so that no
- * picture is ever whole in memory. A picture without any bytes is no file but stays an empty string. `data:` URLs that hold no
- * base64, or whose header is longer than 256 bytes, are ordinary text.
+ * picture is ever whole in memory. A picture without any bytes is no file but stays an empty string; if `leavesBadEmpty` says so,
+ * one that is no base64 becomes one. `data:` URLs that hold no base64, or whose header is longer than 256 bytes, are ordinary text.
  *
  * Throws LiftError for what is wrong with the body; errors of the body's stream, of the sinks and of `select` come through as
  * they are. Before it throws, everything that was written is removed; removing never fails it, the sweep comes after.
@@ -58,6 +58,7 @@ class Lift {
   readonly #options: LiftOptions
   readonly #scanner: Scanner
   readonly #pictures: Pictures
+  readonly #end = new StringEnd()
   readonly #raw = new Gathered()
   #bodyBytes = 0
 
@@ -132,14 +133,14 @@ class Lift {
 
   async #readPicture(chunk: Buffer, at: number): Promise<number> {
     const piece = chunk.subarray(at, at + pieceBytes)
-    const quoteAt = piece.indexOf(quote)
-    if (quoteAt < 0) {
+    const end = this.#end.find(piece)
+    if (end < 0) {
       await this.#pictures.add(piece)
       return at + piece.length
     }
-    await this.#pictures.add(piece.subarray(0, quoteAt))
+    await this.#pictures.add(piece.subarray(0, end))
     this.#scanner.endPicture(await this.#pictures.end())
-    return at + quoteAt + 1
+    return at + end + 1
   }
 }
 

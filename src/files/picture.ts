@@ -1,71 +1,66 @@
 import { GIF } from 'image-size/types/gif'
-import { HEIF } from 'image-size/types/heif'
 import { JPG } from 'image-size/types/jpg'
 import { PNG } from 'image-size/types/png'
 import { WEBP } from 'image-size/types/webp'
+import { contentTypeOf } from '../domain/picture.ts'
 
-/** How much of a file's beginning is worth handing over: a JPEG's size may stand behind two segments of 64 KiB. */
+export type PixelSize = { width: number; height: number }
+
+/** How much of a file's beginning is worth looking at: most JPEGs have no more than a segment of 64 KiB before their size. */
 export const pictureHeadBytes = 128 * 1024
-
-/** The box that names a picture's size stands early; scanning them takes time that grows with the square of their number. */
-const avifHeadBytes = 16 * 1024
 
 /** No picture is shorter, and the library takes what is missing of a WebP's header for zeros. */
 const shortestPictureBytes = 25
 
-const unknownType = 'application/octet-stream'
+type Header = { width: number; height: number; orientation?: number }
 
-/** One reader for each kind: the library's own choice would try those of twenty kinds on hostile bytes. */
-const readers = new Map([
-  ['image/png', PNG],
-  ['image/jpeg', JPG],
-  ['image/webp', WEBP],
-  ['image/gif', GIF],
-  ['image/avif', HEIF],
+/** Of each kind a reader of its header, which throws or gives null where that does not tell how the picture is shown. */
+const readers = new Map<string, (head: Uint8Array) => Header | null>([
+  ['image/png', readPng],
+  ['image/jpeg', head => JPG.calculate(head)],
+  ['image/webp', head => (hasWebpExif(head) || !WEBP.validate(head) ? null : WEBP.calculate(head))],
+  ['image/gif', head => GIF.calculate(head)],
 ])
 
-/** `image/png`, `image/jpeg`, `image/webp`, `image/gif`, `image/avif`, or `application/octet-stream`, by the bytes alone. */
-export function contentTypeOf(head: Uint8Array): string {
-  // The brands of an ISO media file are what is farthest in.
-  const start = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, 64)).toString('latin1')
-  if (start.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png'
-  if (start.startsWith('\xff\xd8\xff')) return 'image/jpeg'
-  if (start.startsWith('RIFF') && start.startsWith('WEBP', 8)) return 'image/webp'
-  if (start.startsWith('GIF87a') || start.startsWith('GIF89a')) return 'image/gif'
-  if (start.startsWith('ftyp', 4) && hasAvifBrand(start)) return 'image/avif'
-  return unknownType
-}
-
-/** The major brand, then the compatible ones: other software writes `mif1` first. */
-function hasAvifBrand(start: string): boolean {
-  const boxBytes = Buffer.from(start.slice(0, 4), 'latin1').readUInt32BE()
-  for (let at = 8; at + 4 <= Math.min(boxBytes, start.length); at += 4) {
-    if (start.startsWith('avif', at) || start.startsWith('avis', at)) return true
-  }
-  return false
-}
-
 /**
- * The size in pixels that a picture's header states, as it is stored: an orientation in its EXIF does not turn it.
- * Null where the kind is none of those that `contentTypeOf` names, or the header is broken, or lies beyond `head`.
+ * The size in pixels at which a picture is shown, by its first bytes; null where they do not surely tell: the header is broken,
+ * or lies beyond `head`, or the picture is turned or cut by what only a decoder reads.
  */
-export function pixelSizeOf(head: Uint8Array): { width: number; height: number } | null {
-  const contentType = contentTypeOf(head)
-  const reader = readers.get(contentType)
-  if (reader === undefined || head.length < shortestPictureBytes) return null
-  // A copy of its own: the library reads to the end of the ArrayBuffer, so it would find other people's bytes behind a short file.
-  const bytes = new Uint8Array(head.subarray(0, contentType === 'image/avif' ? avifHeadBytes : pictureHeadBytes))
+export function shownSizeInHead(head: Uint8Array): PixelSize | null {
+  const read = readers.get(contentTypeOf(head))
+  if (read === undefined || head.length < shortestPictureBytes) return null
   try {
-    // The library knows AVIF by its major brand alone, which is often another.
-    if (contentType !== 'image/avif' && !reader.validate(bytes)) return null
-    const { width, height } = reader.calculate(bytes)
-    return isLength(width) && isLength(height) ? { width, height } : null
+    // A copy of its own: the library reads to the end of the ArrayBuffer, so it would find other people's bytes behind a short file.
+    const header = read(new Uint8Array(head.subarray(0, pictureHeadBytes)))
+    return header === null ? null : asShown(header)
   } catch {
     // However it is broken, the bytes are what the client or the provider sent: they are kept as they are.
     return null
   }
 }
 
+/** From the fifth on, orientations turn a picture by a quarter. */
+function asShown({ width, height, orientation = 1 }: Header): PixelSize | null {
+  if (!isLength(width) || !isLength(height)) return null
+  return orientation >= 5 && orientation <= 8 ? { width: height, height: width } : { width, height }
+}
+
 function isLength(pixels: number): boolean {
   return Number.isSafeInteger(pixels) && pixels > 0
+}
+
+/** An orientation stands in a chunk of its own, before those of the picture's data. */
+function readPng(head: Uint8Array): Header | null {
+  const view = new DataView(head.buffer, head.byteOffset, head.length)
+  for (let at = 8; at + 8 <= head.length; at += 12 + view.getUint32(at)) {
+    const name = String.fromCharCode(...head.subarray(at + 4, at + 8))
+    if (name === 'eXIf') return null
+    if (name === 'IDAT') return PNG.validate(head) ? PNG.calculate(head) : null
+  }
+  return null
+}
+
+/** Whether an extended WebP says that it has EXIF data. */
+function hasWebpExif(head: Uint8Array): boolean {
+  return Buffer.from(head.subarray(12, 16)).toString('latin1') === 'VP8X' && ((head[20] ?? 0) & 0x08) !== 0
 }

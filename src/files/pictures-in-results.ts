@@ -26,6 +26,8 @@ export function pictureOptions(blobs: Blobs, jobId: string, maxBodyBytes: number
     maxFileBytes: maxBodyBytes,
     maxFiles: maxResultPictures,
     maxDepth: maxNesting,
+    // One of several may be a word, such as an error; the others were paid for.
+    leavesBadEmpty: true,
     keepRawBytes,
   }
 }

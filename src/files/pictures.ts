@@ -12,6 +12,8 @@ export type PictureOptions = {
   maxFileBytes: number
   /** 64 where it is left out. */
   maxFiles?: number
+  /** A picture that is no base64 leaves an empty string in its place, and the others are kept. Else the body is refused for it. */
+  leavesBadEmpty?: boolean
 }
 
 /** The pictures of one body: at most one of them is being written, the others are files. */
@@ -24,6 +26,8 @@ export class Pictures {
   #text: Base64Text | null = null
   #sink: FileSink | null = null
   #fileBytes = 0
+  /** The picture that is being written is no base64. */
+  #isBad = false
 
   constructor(options: PictureOptions) {
     this.#options = options
@@ -42,17 +46,18 @@ export class Pictures {
   begin(text: Buffer): Promise<void> | undefined {
     this.#text = new Base64Text()
     this.#fileBytes = 0
+    this.#isBad = false
     return this.add(text)
   }
 
   /** Takes the next piece of the picture's text. */
   add(text: Buffer): Promise<void> | undefined {
-    return this.#text === null ? undefined : this.#write(this.#text.decode(text))
+    return this.#decode(base64 => base64.decode(text))
   }
 
   /** Ends the picture at its string's end; returns what is to stand in its place, which is nothing where it has no bytes. */
   async end(): Promise<string> {
-    if (this.#text !== null) await this.#write(this.#text.end())
+    await this.#decode(base64 => base64.end())
     this.#text = null
     if (this.#sink === null) return ''
     const file = await this.#sink.finish()
@@ -77,10 +82,27 @@ export class Pictures {
 
   /** Removes all that was written. Never rejects. */
   async undo(): Promise<void> {
-    await this.#sink?.discard()
-    this.#sink = null
+    await this.#giveUp()
     for (const file of this.#files.values()) await this.#tryRemove(file)
     this.#files.clear()
+  }
+
+  #decode(step: (base64: Base64Text) => Uint8Array): Promise<void> | undefined {
+    if (this.#text === null || this.#isBad) return undefined
+    let bytes: Uint8Array
+    try {
+      bytes = step(this.#text)
+    } catch (error) {
+      if (this.#options.leavesBadEmpty !== true) throw error
+      this.#isBad = true
+      return this.#giveUp()
+    }
+    return this.#write(bytes)
+  }
+
+  async #giveUp(): Promise<void> {
+    await this.#sink?.discard()
+    this.#sink = null
   }
 
   #write(bytes: Uint8Array): Promise<void> | undefined {

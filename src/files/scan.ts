@@ -3,8 +3,11 @@ import { backslash, quote } from './escape.ts'
 import { Gathered } from './gathered.ts'
 import { LiftError, malformed } from './lift-error.ts'
 
-/** What a string value is: base64, a data URL, base64 unless it begins with `data:`, or null for no picture. */
-export type LiftAs = 'base64' | 'data_url' | 'either' | null
+/**
+ * What a string value is: base64, a data URL, base64 unless it begins with `data:`, or null for no picture. `link`: a data URL, or
+ * base64 if it is long and holds nothing else, or else a text such as a URL.
+ */
+export type LiftAs = 'base64' | 'data_url' | 'either' | 'link' | null
 
 export type ScanOptions = {
   select(path: readonly string[]): LiftAs
@@ -136,7 +139,7 @@ export class Scanner {
     else if (this.#liftAs === 'base64') this.#state = 'picture'
     else {
       this.#state = 'header'
-      this.#header = new DataUrlHeader()
+      this.#header = new DataUrlHeader(this.#liftAs === 'link')
     }
   }
 
@@ -176,7 +179,7 @@ export class Scanner {
     const next = this.#header.read(chunk, at)
     const { verdict } = this.#header
     if (verdict === 'payload') this.#liftFrom(chunk, next, false)
-    else if (verdict === 'other' && this.#liftAs === 'either') this.#liftFrom(chunk, next, true)
+    else if (verdict === 'base64' || (verdict === 'other' && this.#liftAs === 'either')) this.#liftFrom(chunk, next, true)
     else if (verdict !== 'open') this.#state = 'text'
     return next
   }

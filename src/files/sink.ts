@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { giveBack } from '../domain/chunks.ts'
+import { isTaken, lookOf } from '../domain/kinds.ts'
+import { contentTypeOf } from '../domain/picture.ts'
 import type { FileSink, StoredFile } from '../domain/ports.ts'
+import { shownSizeOf } from './decoder.ts'
 import { checkName, type Folders, partName, randomSuffix } from './folder.ts'
-import { contentTypeOf, pictureHeadBytes, pixelSizeOf } from './picture.ts'
+import { pictureHeadBytes, shownSizeInHead } from './picture.ts'
 import type { Turns } from './turns.ts'
 
 /** A sink has two: one that fills while the other is being written. */
@@ -170,7 +173,7 @@ export class DiskSink implements FileSink {
       await this.#syncing
       this.#throwFailure()
       await handle.datasync()
-      const file = this.#describe(await this.#head(handle, last))
+      const file = await this.#describe(await this.#head(handle, last))
       await this.#close()
       await rename(this.#pathOf(partName(this.#name)), this.#pathOf(this.#name))
       await this.#folders.makeDurable(this.#jobId)
@@ -191,15 +194,20 @@ export class DiskSink implements FileSink {
     return buffer.subarray(0, bytesRead)
   }
 
-  #describe(head: Buffer): StoredFile {
-    const size = pixelSizeOf(head)
+  /** To be called when all of the file can be read at its temporary name. */
+  async #describe(head: Buffer): Promise<StoredFile> {
+    const contentType = contentTypeOf(head)
+    const isKnown = contentType.startsWith('image/')
+    const look = isTaken(contentType) ? null : lookOf(head)
+    const size = isKnown ? (shownSizeInHead(head) ?? (await shownSizeOf(this.#pathOf(partName(this.#name))))) : null
     return {
       name: this.#name,
       sizeBytes: this.#handedOverBytes,
       sha256: this.#hash.digest('hex'),
-      contentType: contentTypeOf(head),
+      contentType,
       width: size?.width ?? null,
       height: size?.height ?? null,
+      ...(look === null ? {} : { look }),
     }
   }
 
@@ -225,7 +233,12 @@ export class DiskSink implements FileSink {
   async #close(): Promise<void> {
     const handle = this.#handle
     this.#handle = null
-    await handle?.close()
+    if (handle === null) return
+    try {
+      await handle.close()
+    } finally {
+      this.#folders.closed(this.#jobId)
+    }
   }
 
   #pathOf(name: string): string {

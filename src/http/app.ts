@@ -11,6 +11,7 @@ import { followConnections } from './connections.ts'
 import { dashboardRoutes } from './dashboard.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { docsRoutes } from './docs.ts'
+import { lastWhereItMust, readOnAfterAnswers } from './early-answers.ts'
 import { makeErrorHandler } from './errors.ts'
 import { type EventRoutesDeps, eventRoutes } from './events.ts'
 import { type HealthDeps, healthRoutes } from './health.ts'
@@ -84,12 +85,18 @@ export async function makeApp(deps: AppDeps): Promise<FastifyInstance> {
     },
     // Bodies have no time limit but a least rate (slow-bodies.ts); headers have to come at once. Host is compared with Origin, no more.
     requestTimeout: 0,
-    http: { headersTimeout: 15_000, connectionsCheckingInterval: 2_000, requireHostHeader: false },
+    http: {
+      headersTimeout: 15_000,
+      connectionsCheckingInterval: 2_000,
+      requireHostHeader: false,
+      ServerResponse: lastWhereItMust(deps.isClosing),
+    },
     forceCloseConnections: 'idle',
     // A callback that arrives while we close is still taken: the provider may not send it again.
     return503OnClosing: false,
   })
   const connections = followConnections(app.server, deps.clock)
+  readOnAfterAnswers(app, deps.clock, connections)
   app.setErrorHandler(onError)
   app.addHook('onRequest', (request, reply, done) => {
     addHeaders(request, reply)
@@ -108,7 +115,7 @@ export async function makeApp(deps: AppDeps): Promise<FastifyInstance> {
       })
     })
   // Where nobody can read it, nothing is spent on it.
-  if (deps.access.adminKey !== null) measureRequests(app, deps.meter)
+  if (deps.access.keyring.hasAdmin) measureRequests(app, deps.meter)
   cutSlowBodies(app, deps.clock, connections, idOf)
   streamBodies(app)
   const isSigned = (request: FastifyRequest): boolean => isSignedPicture(request, deps.signer, deps.clock.now())

@@ -64,7 +64,7 @@ function wholeBody(raw: IncomingMessage): Promise<Buffer> {
 /** JSON and forms are read by the routes themselves, as streams; everything else is refused with 415. */
 export function streamBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(['application/json', 'multipart/form-data'], passThrough)
+  app.addContentTypeParser(['application/json', 'multipart/form-data', 'application/x-www-form-urlencoded'], passThrough)
 }
 
 const form = 'application/x-www-form-urlencoded'

@@ -17,22 +17,19 @@ export function callbackRoutes(deps: CallbackRoutesDeps) {
       '/callbacks/:token',
       { config: { access: 'callback' }, bodyLimit: Number.MAX_SAFE_INTEGER, schema: takeCallback },
       async request => {
-        // Before the body: a token that is not ours costs one hash, and no byte of what follows is read.
+        // Before the body: a token that is not ours costs one hash, and nothing of what follows is parsed or stored.
         const taskId = deps.signer.taskOfToken(request.params.token)
         if (taskId === null) {
           deps.meter.callbackAnswered('unknown_token', 0, 0)
           throw new ServiceError('not_found', 'there is no task of this token', { param: 'token' })
         }
-        if (Number(request.headers['content-length'] ?? 0) > deps.maxCallbackBytes) {
-          deps.meter.callbackAnswered('too_large', 0, 0)
-          throw new ServiceError('payload_too_large', 'the callback is larger than MAX_CALLBACK_BYTES')
-        }
+        const declared = request.headers['content-length']
         const encoding = request.headers['content-encoding']
         const body =
           encoding === undefined
             ? (smallBodyOf(request) ?? passingBodyOf(request))
             : decoded(bodyOf(request), encoding, deps.maxCallbackBytes)
-        const outcome = await deps.ingest.callback(taskId, body)
+        const outcome = await deps.ingest.callback(taskId, body, declared === undefined ? null : Number(declared))
         if (outcome === 'unknown') throw new ServiceError('not_found', 'the job was deleted', { param: 'token' })
         return { received: true, outcome }
       },

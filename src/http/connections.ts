@@ -10,8 +10,8 @@ const lingerMs = 2_000
 export type Connections = {
   /** Closes a connection that cannot go on, with an answer where one may still be given. */
   refuse(socket: Socket, status: 400 | 408 | 431, requestId: string): void
-  /** Closes it after a while, if that still needs to be. */
-  closeSoon(socket: Socket, isNeeded?: () => boolean): void
+  /** Ends our side of a connection, and closes it soon after: what still comes would make a reset of a close. */
+  end(socket: Socket): void
 }
 
 /** Knows what each connection is at, so that nothing is written into the midst of an answer. */
@@ -24,15 +24,16 @@ export function followConnections(server: Server, clock: Clock): Connections {
     if (exchange !== undefined) Object.assign(exchange, { request, response })
   })
 
-  function closeSoon(socket: Socket, isNeeded = (): boolean => true): void {
+  function end(socket: Socket, text = ''): void {
+    socket.end(text)
     const callOff = clock.after(lingerMs, () => {
       socket.off('close', callOff)
-      if (isNeeded()) socket.destroy()
+      socket.destroy()
     })
     socket.once('close', callOff)
   }
   return {
-    closeSoon,
+    end: socket => end(socket),
     refuse(socket, status, requestId) {
       // Told already: what still comes is read and forgotten.
       if (socket.writableEnded || socket.destroyed) return
@@ -41,10 +42,9 @@ export function followConnections(server: Server, clock: Clock): Connections {
       // The request came whole, and what is wrong follows it: it gets its own answer.
       if (isAnswering && request?.complete === true) response.once('close', () => socket.destroy())
       else if (isAnswering && response.headersSent) socket.destroy()
-      else {
-        socket.end(badRequestText(requestId, status))
-        closeSoon(socket)
-      }
+      // It has its answer; only the rest of its body was still to come.
+      else if (response?.writableFinished === true && request?.complete === false) end(socket)
+      else end(socket, badRequestText(requestId, status))
     },
   }
 }
@@ -62,26 +62,37 @@ export function clientGone(reply: FastifyReply): AbortSignal {
   return controller.signal
 }
 
-/** So long after an answer left us its client may still be reading it from the network's buffers. */
-const arrivalMs = 5_000
+/** So long after an answer left us, whole, its client may still be reading it. */
+const takenWithinMs = 60_000
+/** After so long a silence it is asked whether the other side is still there. */
+const keepAliveMs = 15_000
 
 /**
- * Whether an answer that has left us came to its client: false where the connection is reset before anything else is heard on
- * it, as it is by a client that gives up with part of the answer unread.
+ * Has how a connection ends tell whether its answer was taken. To be called before the answer: it says that the connection
+ * closes after it, and is then kept half open to see how the client closes its side.
  */
-export function whenArrived(response: ServerResponse, clock: Clock): Promise<boolean> {
-  const { socket } = response.req
-  const heardBytes = socket.bytesRead
+export function closeAfterAnswer(reply: FastifyReply): void {
+  const { socket } = reply.raw.req
+  // A client that died without a word is noticed while its picture is being made.
+  socket.setKeepAlive(true, keepAliveMs)
+  void reply.header('connection', 'close')
+  // What Node calls after such an answer: it would close both sides at once, and nothing more would be heard of the client. To
+  // write nothing tells whether the client had closed already: an answer to one that is gone is reset, which `end` passes over.
+  socket.destroySoon = () => void socket.end(Buffer.alloc(0))
+}
+
+/**
+ * Whether an answer that has left us whole was taken: the client closes its side, as it does after reading. One that closes
+ * with part of it unread resets the connection instead, and one that does neither for a minute was not there any more.
+ */
+export function whenTaken({ req: { socket } }: ServerResponse, clock: Clock): Promise<boolean> {
   return new Promise(resolve => {
-    const settle = (arrived: boolean): void => {
+    const settle = (): void => {
       cancel()
-      socket.off('close', onClose)
-      // A client that has asked for something else since has read this.
-      resolve(arrived || socket.bytesRead > heardBytes)
+      resolve(socket.readableEnded && socket.errored === null)
     }
-    const onClose = (hadError: boolean): void => settle(!hadError)
-    const cancel = clock.after(arrivalMs, () => settle(true))
-    if (socket.destroyed) return settle(socket.errored === null)
-    socket.once('close', onClose)
+    const cancel = clock.after(takenWithinMs, () => socket.destroy())
+    if (socket.destroyed) return settle()
+    socket.once('close', settle)
   })
 }

@@ -1,26 +1,14 @@
-import { Readable, type Transform } from 'node:stream'
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { invalid, ServiceError } from '../domain/errors.ts'
-
-const decoders: Readonly<Record<string, () => Transform>> = {
-  gzip: createGunzip,
-  'x-gzip': createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
-}
+import { NotUnpacked, packingsOf, unpack } from '../net/unpack.ts'
 
 /**
- * A body as it was before its Content-Encoding. One that names none that we know is taken as it is.
+ * A body as it was before its Content-Encoding. What it names that we don't know is taken to have changed nothing.
  * @param maxPackedBytes what it may have as it comes: what is packed may go on for ever and come to nothing.
  * @throws ServiceError `invalid_request` where the body is not what the encoding says, `payload_too_large`.
  */
-export function decoded(
-  body: AsyncIterable<Buffer>,
-  encoding: string | undefined,
-  maxPackedBytes: number,
-): AsyncIterable<Buffer> {
-  const make = decoders[(encoding ?? '').trim().toLowerCase()]
-  return make === undefined ? body : unpack(atMost(maxPackedBytes, body), make())
+export function decoded(body: AsyncIterable<Buffer>, encoding: string, maxPackedBytes: number): AsyncIterable<Uint8Array> {
+  const packings = packingsOf(encoding)
+  return packings.length === 0 ? body : unpacked(atMost(maxPackedBytes, body), packings)
 }
 
 async function* atMost(maxBytes: number, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -32,17 +20,11 @@ async function* atMost(maxBytes: number, body: AsyncIterable<Buffer>): AsyncGene
   }
 }
 
-async function* unpack(body: AsyncIterable<Buffer>, decoder: Transform): AsyncGenerator<Buffer> {
-  const source = Readable.from(body, { objectMode: false })
-  source.on('error', error => decoder.destroy(error))
-  source.pipe(decoder)
+async function* unpacked(body: AsyncIterable<Buffer>, packings: readonly string[]): AsyncGenerator<Uint8Array> {
   try {
-    yield* decoder
+    yield* unpack(body, packings)
   } catch (error) {
-    if (error instanceof ServiceError) throw error
-    throw invalid('Content-Encoding', 'the body is not what its Content-Encoding says')
-  } finally {
-    source.destroy()
-    decoder.destroy()
+    if (error instanceof NotUnpacked) throw invalid('Content-Encoding', 'the body is not what its Content-Encoding says')
+    throw error
   }
 }

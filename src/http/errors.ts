@@ -17,9 +17,13 @@ function fromFastify(error: Error & { code?: string; statusCode?: number }): Ser
   switch (error.code ?? '') {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_EMPTY_TYPE':
-      return new ServiceError('unsupported_media_type', 'send the request as application/json or multipart/form-data', {
-        cause: error,
-      })
+      return new ServiceError(
+        'unsupported_media_type',
+        'send the request as application/json, multipart/form-data or application/x-www-form-urlencoded',
+        {
+          cause: error,
+        },
+      )
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new ServiceError('payload_too_large', 'the request is larger than MAX_REQUEST_BYTES', { cause: error })
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
@@ -36,12 +40,17 @@ function fromFastify(error: Error & { code?: string; statusCode?: number }): Ser
   return new ServiceError('invalid_request', 'the request could not be read', { cause: error })
 }
 
-/** What the disk says. */
+/** What the system lacks for a while: places for open files, memory, threads, and whatever it says of all of these. */
+const shortages: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ENOBUFS', 'EBUSY'])
+
+/** What the disk and the system say. */
 function fromDisk(error: Error & { code?: string }): ServiceError | null {
   if (isDiskFull(error))
     return new ServiceError('storage_full', 'the disk is full: nothing was kept of this request', { cause: error })
   if (error.code === 'EIO')
     return new ServiceError('unavailable', 'the disk could not confirm this: ask again', { cause: error, retryAfterS: 5 })
+  if (shortages.has(error.code ?? ''))
+    return new ServiceError('unavailable', 'the machine has too much to do just now: ask again', { cause: error, retryAfterS: 5 })
   return null
 }
 

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { FastifyRequest } from 'fastify'
 import { invalid, ServiceError } from '../domain/errors.ts'
 import type { Blobs, FileSink, StoredFile } from '../domain/ports.ts'
-import type { Fields, FieldValue } from '../domain/request.ts'
+import { type Fields, type FieldValue, pictureField } from '../domain/request.ts'
 import { LiftError, type Lifted, liftJson } from '../files/lift.ts'
 import { passingBodyOf } from './bodies.ts'
 import { readForm } from './form.ts'
@@ -12,7 +12,6 @@ export type FieldLimits = { maxImageBytes: number; maxRequestBytes: number }
 /** `openai`: a JSON body may also name pictures as `{"image_url": "…"}`, and a list of them `images`. */
 export type Dialect = 'jobs' | 'openai'
 
-const pictureFields = new Set(['image', 'image[]', 'mask'])
 /** All images that a request may have, the mask, and one too many, so that it is the count that is complained about. */
 const maxFiles = 18
 const maxParts = 200
@@ -35,7 +34,7 @@ export async function readFields(
   if (declared > limits.maxRequestBytes) throw new ServiceError('payload_too_large', tooLargeText(limits))
   if ((request.headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity')
     throw new ServiceError('unsupported_media_type', 'send the body without a Content-Encoding', { param: 'Content-Encoding' })
-  const isForm = /^multipart\/form-data\b/i.test(request.headers['content-type'] ?? '')
+  const isForm = /^(multipart\/form-data|application\/x-www-form-urlencoded)\b/i.test(request.headers['content-type'] ?? '')
   return isForm ? readFormFields(request, blobs, jobId, limits) : readJsonFields(request, blobs, jobId, limits, dialect)
 }
 
@@ -48,7 +47,7 @@ async function readFormFields(request: FastifyRequest, blobs: Blobs, jobId: stri
     {
       text: (name, text) => places.push({ name, value: { kind: 'text', text } }),
       async file(name, stream, filename) {
-        if (!pictureFields.has(name))
+        if (pictureField(name) === null)
           throw invalid(name.slice(0, 200) || null, 'a file may only be sent as image, image[] or mask')
         files += 1
         if (files > maxFiles) throw invalid(name, 'too many files in one request')
@@ -97,9 +96,11 @@ async function readJsonFields(
   const { value } = lifted
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(null, 'the body must be a JSON object')
   const fields = new Map<string, FieldValue[]>()
+  // Without a value, which no field of a body is: it tells that the pictures were named as OpenAI's JSON does it.
+  if (dialect === 'openai' && 'images' in value) fields.set('images', [])
   for (const [given, item] of Object.entries(value)) {
     const name = dialect === 'openai' && given === 'images' ? 'image' : given
-    if (!pictureFields.has(name)) {
+    if (pictureField(name) === null) {
       fields.set(name, [{ kind: 'json', value: item }])
       continue
     }
@@ -131,11 +132,11 @@ async function liftRequest(
     return await liftJson(utf8Only(passingBodyOf(request)), {
       select(path) {
         const [name = '', inner] = path
-        const isPicture = pictureFields.has(name) || (dialect === 'openai' && name === 'images')
+        const isPicture = pictureField(name) !== null || (dialect === 'openai' && name === 'images')
         const isWrapped = dialect === 'openai' && path.length === 2 && inner === 'image_url'
         if (!isPicture || (path.length > 1 && !isWrapped)) return null
         field = name
-        return 'data_url'
+        return 'link'
       },
       create: () => blobs.create(jobId, 'in'),
       remove: file => blobs.remove(jobId, file.name),
@@ -180,7 +181,10 @@ function endOfWholeCharacters(bytes: Buffer): number {
 function liftProblem(error: LiftError, field: string, limits: FieldLimits): ServiceError {
   switch (error.kind) {
     case 'malformed':
-      return new ServiceError('invalid_request', 'the body is no valid JSON', { cause: error })
+      // Of a picture's own text, not of the JSON around it.
+      return error.isOfPicture
+        ? new ServiceError('invalid_request', `${field}: its base64 is broken or cut short`, { param: field, cause: error })
+        : new ServiceError('invalid_request', "the body isn't valid JSON", { cause: error })
     case 'too_deep':
       return new ServiceError('invalid_request', `the body is nested deeper than ${maxDepth} levels`, { cause: error })
     case 'too_many_files':

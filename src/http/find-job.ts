@@ -2,7 +2,8 @@ import { ServiceError } from '../domain/errors.ts'
 import { isJobId } from '../domain/ids.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { JobStore } from '../domain/store.ts'
-import { type Caller, maySee } from './access.ts'
+import { maySee } from './access.ts'
+import type { Caller } from './keyring.ts'
 
 /**
  * The job that a path names: by our id, or by that of any of its tasks at the provider.

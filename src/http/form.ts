@@ -10,8 +10,12 @@ export type FormHandlers = {
 
 export type FormLimits = { maxFileBytes: number; maxTextBytes: number; maxParts: number; maxBodyBytes: number }
 
+/** A part with a name for its file, or with a picture's type: some clients leave the name out. */
+const isFile = (_name: string | undefined, type: string | undefined, filename: string | undefined): boolean =>
+  filename !== undefined || /^(image\/|application\/octet-stream$)/i.test(type ?? '')
+
 /**
- * Reads a multipart form as it comes: one part after the other, none of them whole in memory.
+ * Reads a form as it comes: of a multipart one, one part after the other, no file whole in memory; of a urlencoded one, its texts.
  * @throws ServiceError `invalid_request` where it is no form or breaks off, `payload_too_large`; and whatever a handler throws.
  */
 export function readForm(request: IncomingMessage, handlers: FormHandlers, limits: FormLimits): Promise<void> {
@@ -21,9 +25,13 @@ export function readForm(request: IncomingMessage, handlers: FormHandlers, limit
       // The route's content-type parser has seen that there is one.
       const headers = { ...request.headers, 'content-type': request.headers['content-type'] ?? '' }
       const { maxFileBytes: fileSize, maxTextBytes: fieldSize, maxParts: parts } = limits
-      parser = new Busboy({ headers, limits: { fileSize, fieldSize, parts, fieldNameSize: 200 } })
+      parser = new Busboy({
+        headers,
+        isPartAFile: isFile,
+        limits: { fileSize, fieldSize, parts, fields: parts, fieldNameSize: 200 },
+      })
     } catch (error) {
-      return reject(invalidForm(error))
+      return reject(noBoundary(request) ?? invalidForm(error))
     }
     const files: Promise<void>[] = []
     const streams: BusboyFileStream[] = []
@@ -70,7 +78,8 @@ export function readForm(request: IncomingMessage, handlers: FormHandlers, limit
       files.push(reading)
       reading.catch(fail)
     })
-    parser.on('partsLimit', () => fail(invalid(null, `a form may have ${limits.maxParts} parts at most`)))
+    const tooMany = (): void => fail(invalid(null, `a form may have ${limits.maxParts} parts at most`))
+    parser.on('partsLimit', tooMany).on('fieldsLimit', tooMany)
     parser.on('error', error => fail(invalidForm(error)))
     parser.on('finish', () => {
       Promise.all(files).then(() => {
@@ -84,6 +93,13 @@ export function readForm(request: IncomingMessage, handlers: FormHandlers, limit
     request.on('data', count)
     request.pipe(parser)
   })
+}
+
+/** Without it nobody knows where a part ends; it is left out by who sets the header by hand. */
+function noBoundary({ headers }: IncomingMessage): ServiceError | null {
+  const type = headers['content-type'] ?? ''
+  if (!/^multipart\//i.test(type) || /;\s*boundary=\s*[^\s;]/i.test(type)) return null
+  return invalid('Content-Type', 'Content-Type names no boundary: leave this header to what makes the form, which knows it')
 }
 
 function invalidForm(cause: unknown): ServiceError {

@@ -10,13 +10,14 @@ import { jobError, jobView, type Links, timestamp } from '../domain/view.ts'
 import type { Accept, Accepted } from '../steps/accept.ts'
 import type { Pace } from '../steps/pace.ts'
 import type { Watch } from '../steps/watch.ts'
-import { type Caller, callerOf, maySee } from './access.ts'
+import { callerOf, maySee } from './access.ts'
 import { ignoreBodies } from './bodies.ts'
-import { jobsPerPage, longestWaitS } from './bounds.ts'
+import { jobsPerPage } from './bounds.ts'
 import { clientGone } from './connections.ts'
 import { type FieldLimits, readFields } from './fields.ts'
 import { findJob, noSuchJob } from './find-job.ts'
-import { knownTags } from './known-tags.ts'
+import type { Caller } from './keyring.ts'
+import { isKnown } from './known-tag.ts'
 import { orderOf } from './order.ts'
 import { type Rendered, type Renderer } from './rendered.ts'
 import * as schemas from './schema/operations/jobs.ts'
@@ -32,18 +33,19 @@ export type JobRoutesDeps = {
   pace: Pace
   limits: FieldLimits
   requestLimits: RequestLimits
+  waitMaxS: number
   newId: (prefix: string) => string
 }
 
 /** Seconds to wait, from `?wait=` or `Prefer: wait=`; null where neither is there. */
-function waitOf(request: FastifyRequest<{ Querystring: Query }>): number | null {
+function waitOf(request: FastifyRequest<{ Querystring: Query }>, mostS: number): number | null {
   const { wait } = request.query
   const preferred = /(?:^|[,;]\s*)wait\s*=\s*"?([^",;\s]*)/i.exec(String(request.headers.prefer ?? ''))?.[1]
   const given = wait ?? preferred
   if (given === undefined) return null
   if (typeof given !== 'string' || !/^\d+$/.test(given))
     throw invalid('wait', 'wait must be a whole number of seconds, 0 or more')
-  return Math.min(longestWaitS, Number(given))
+  return Math.min(mostS, Number(given))
 }
 
 type Query = Record<string, string | string[] | undefined>
@@ -59,7 +61,13 @@ function isStatus(text: string): text is JobStatus {
   return jobStatuses.some(status => status === text)
 }
 
+const pageParameters: readonly string[] = ['status', 'model', 'limit', 'cursor']
+
 function readPage(query: Query) {
+  // A filter that is misspelt would show jobs that nobody asked for.
+  const unknown = Object.keys(query).find(name => !pageParameters.includes(name))
+  if (unknown !== undefined)
+    throw invalid(unknown.slice(0, 100), `there is no such parameter; there are ${pageParameters.join(', ')}`)
   const status = single(query, 'status')
   if (status !== null && !isStatus(status)) throw invalid('status', `status must be one of ${jobStatuses.join(', ')}`)
   const size = single(query, 'limit') ?? String(jobsPerPage.usual)
@@ -92,7 +100,7 @@ export function jobRoutes(deps: JobRoutesDeps) {
   function sendJob(reply: FastifyReply, request: FastifyRequest, { body, etag }: Rendered, again: number | null): FastifyReply {
     if (again !== null) void reply.header('retry-after', again)
     void reply.header('etag', etag).header('cache-control', 'private, no-cache')
-    if (knownTags(request).includes(etag)) return reply.code(304).send()
+    if (isKnown(request, etag)) return reply.code(304).send()
     return reply.type('application/json; charset=utf-8').send(body)
   }
 
@@ -150,7 +158,7 @@ export function jobRoutes(deps: JobRoutesDeps) {
     })
 
     app.get<ById>('/jobs/:taskId', { config: { access: 'read' }, schema: schemas.getJob }, async (request, reply) => {
-      const waitS = waitOf(request)
+      const waitS = waitOf(request, deps.waitMaxS)
       const caller = callerOf(request)
       const { taskId } = request.params
       const shown = knownTo(caller, taskId) ?? (await findRendered(caller, taskId))

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import { invalid } from '../domain/errors.ts'
-import { defaultModel } from '../domain/models.ts'
 import { checkRequest, type Fields, type JobRequest, type RequestLimits } from '../domain/request.ts'
 
 /** How a client of OpenAI's interface, or of the provider's own, wants to be answered. */
@@ -33,24 +32,41 @@ function flag(fields: Fields, name: string): boolean {
   return given === 'true' || given === '1'
 }
 
-/** A gpt-image model that is called with a form is answered with bytes, as OpenAI does, unless URLs are asked for. */
+/** What is called as OpenAI's SDKs do, by a form or by `images` in JSON, is answered with bytes, unless URLs are asked for. */
 function wantsBase64(fields: Fields, isForm: boolean): boolean {
   const format = lastText(fields, 'response_format')
-  if (format === 'b64_json') return true
-  return isForm && format !== 'url' && (lastText(fields, 'model') ?? defaultModel).startsWith('gpt-image')
+  return format === 'b64_json' || (format !== 'url' && (isForm || fields.get('images')?.length === 0))
 }
 
 /**
- * Reads a request of OpenAI's or the provider's interface.
+ * Reads a request of OpenAI's or the provider's interface. Before there was `async`, clients were told to send the provider a
+ * `callback_url` that only fills the place: such a one counts as `async`.
  * @throws ServiceError `invalid_request`, as for POST /jobs.
  */
-export function checkOpenAiRequest(fields: Fields, raw: FastifyRequest, limits: RequestLimits): OpenAiRequest {
+export function checkOpenAiRequest(
+  fields: Fields,
+  raw: FastifyRequest,
+  limits: RequestLimits,
+  isPlaceholder: (callbackUrl: string) => boolean,
+): OpenAiRequest {
   const base64 = wantsBase64(fields, /^multipart\//i.test(raw.headers['content-type'] ?? ''))
-  const url = lastText(fields, 'callback_url')
+  const given = lastText(fields, 'callback_url')
+  const isAsync = given !== null && isPlaceholder(given)
+  const url = isAsync ? null : given
   const problem = url === null ? null : limits.webhookUrlProblem(url)
   if (problem !== null) throw invalid('callback_url', `callback_url ${problem}`)
-  const request = checkRequest(new Map([...fields].filter(([name]) => !answerFields.has(name))), limits)
-  const atOnce = url !== null || flag(fields, 'async')
+  const ofEdit = [...fields].filter(([name, values]) => !answerFields.has(name) && values.length > 0)
+  const request = checkRequest(new Map(ofEdit), limits)
+  const atOnce = url !== null || isAsync || flag(fields, 'async')
   const mode: AnswerMode = { kind: atOnce ? 'at_once' : flag(fields, 'stream') ? 'stream' : 'held' }
   return { request: url === null ? request : { ...request, clientCallback: { url, base64 } }, mode, base64 }
+}
+
+/** Tells which callback URLs only fill the place of one: the provider's own page on its health, whatever it is that calls back. */
+export function placeholderCallbacks(baseUrls: readonly string[]): (callbackUrl: string) => boolean {
+  const pages = baseUrls.map(url => new URL(url)).flatMap(({ host, pathname }) => [`${host}/health`, `${host}${pathname}/health`])
+  return callbackUrl => {
+    const url = URL.parse(callbackUrl)
+    return url !== null && pages.includes(`${url.host}${url.pathname}`)
+  }
 }

@@ -1,6 +1,7 @@
 import send from '@fastify/send'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { invalid, ServiceError } from '../domain/errors.ts'
+import { unknownType } from '../domain/picture.ts'
 import type { Blobs, Clock } from '../domain/ports.ts'
 import type { FileFacts, JobRecord } from '../domain/records.ts'
 import type { Signer } from '../domain/signer.ts'
@@ -10,7 +11,7 @@ import { type Smaller, smallerType, widths } from '../steps/smaller.ts'
 import { clientGone } from './connections.ts'
 import { errorBody } from './errors.ts'
 import { findJob } from './find-job.ts'
-import { knownTags } from './known-tags.ts'
+import { isKnown } from './known-tag.ts'
 import { getImage, getInput } from './schema/operations/pictures.ts'
 
 export type PictureRoutesDeps = { store: JobStore; blobs: Blobs; pictures: Pictures; smaller: Smaller; clock: Clock }
@@ -29,10 +30,15 @@ function positionOf(text: string): number {
   return Number(text)
 }
 
-const pictureHeaders = {
-  // Whatever the bytes are, they are no page of ours.
-  'content-security-policy': "default-src 'none'; sandbox",
-  'cross-origin-resource-policy': 'cross-origin',
+/** @param contentType by the bytes, never as their sender calls them. */
+function headersFor(contentType: string): Record<string, string> {
+  return {
+    'content-type': contentType,
+    // Whatever the bytes are, they are no page of ours.
+    'content-security-policy': "default-src 'none'; sandbox",
+    'cross-origin-resource-policy': 'cross-origin',
+    ...(contentType.startsWith('image/') ? {} : { 'content-disposition': 'attachment' }),
+  }
 }
 
 /** The width that is asked for; null: the picture as it is. */
@@ -59,21 +65,16 @@ async function sendPicture(
   caching: string,
 ): Promise<FastifyReply> {
   const etag = `"${file.sha256}"`
-  void reply.headers({
-    etag,
-    'cache-control': caching,
-    'content-type': file.contentType ?? 'application/octet-stream',
-    ...pictureHeaders,
-  })
+  void reply.headers({ etag, 'cache-control': caching, ...headersFor(file.contentType ?? unknownType) })
   const { headers } = request.raw
-  if (knownTags(request).some(one => one === etag || one === '*')) return reply.code(304).send()
+  if (isKnown(request, etag)) return reply.code(304).send()
   // The ETag is ours, and these conditions are about it: what is left for the library to look at is the range alone.
   if (headers['if-range'] !== undefined && headers['if-range'] !== etag) delete headers.range
   for (const name of ['if-range', 'if-none-match', 'if-match', 'if-modified-since', 'if-unmodified-since']) delete headers[name]
   const options = { etag: false, lastModified: false, cacheControl: false, contentType: false, dotfiles: 'allow' } as const
   const found = await send(request.raw, encodeURI(path), options)
   if (found.type === 'error') {
-    void reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-type')
+    void reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-type').removeHeader('content-disposition')
     if (found.statusCode !== 416)
       throw new ServiceError('not_found', 'the file of this picture is gone', { cause: found.metadata.error })
     const error = new ServiceError('invalid_request', 'the range lies outside of the picture', { param: 'Range' })
@@ -124,7 +125,7 @@ export function pictureRoutes(deps: PictureRoutesDeps) {
       if (file !== null) return answer(request, reply, seen, file)
       const { contentType, stream } = await pictures.passThrough(seen.job, position, gone)
       // Not to be cached: it has no hash yet, and the copy will have.
-      void reply.headers({ ...pictureHeaders, 'cache-control': 'no-store', 'content-type': contentType })
+      void reply.headers({ ...headersFor(contentType), 'cache-control': 'no-store' })
       return reply.send(stream)
     })
     app.get<ByIndex>('/jobs/:taskId/inputs/:index', input, async (request, reply) => {

@@ -90,7 +90,9 @@ export function makeRenderer(
       reading.set(jobId, ticket)
       const job = await store.job(jobId)
       const rendered = job === null ? null : render(job)
-      if (rendered !== null && reading.get(jobId) === ticket) keep(jobId, { ...rendered, day })
+      // Where a job stands in the queue changes with every other job.
+      const isKept = rendered !== null && rendered.job.status !== 'queued' && reading.get(jobId) === ticket
+      if (isKept) keep(jobId, { ...rendered, day })
       if (reading.get(jobId) === ticket) reading.delete(jobId)
       return rendered
     },

@@ -2,16 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../domain/ports.ts'
 import type { Connections } from './connections.ts'
+import { hasBody } from './early-answers.ts'
 
 const windowMs = 10_000
 const leastBytesPerWindow = 10 * 1_024
 const lookEveryMs = 1_000
 
 type Watched = { sinceAt: number; bytes: number }
-
-function hasBody(request: IncomingMessage): boolean {
-  return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
-}
 
 /**
  * Cuts off bodies that come slower than 1 kB/s for 10 s, on every route. A fixed time would not do: 30 MB on a slow line need
@@ -33,7 +30,9 @@ export function cutSlowBodies(
       const { bytesRead } = request.socket
       // A body that waits for us, for the disk say, is not slow: its buffer is full.
       const ours = request.readableLength >= request.readableHighWaterMark
-      if (ours || bytesRead - seen.bytes >= leastBytesPerWindow) watched.set(request, { sinceAt: now, bytes: bytesRead })
+      const isSetBack = now < seen.sinceAt
+      if (ours || isSetBack || bytesRead - seen.bytes >= leastBytesPerWindow)
+        watched.set(request, { sinceAt: now, bytes: bytesRead })
       else if (now - seen.sinceAt >= windowMs) {
         watched.delete(request)
         // Below fastify: the route is still reading, and sees the connection close.
@@ -50,9 +49,9 @@ export function cutSlowBodies(
     const forget = (): void => void watched.delete(request)
     request.once('end', forget)
     request.once('close', forget)
+    // The rest of a body whose answer came early is still read, and keeps to the same rate.
     response.once('finish', () => {
-      forget()
-      if (!request.complete) connections.closeSoon(request.socket, () => !request.complete)
+      if (request.complete) forget()
     })
   })
   app.addHook('onReady', async () => look())

@@ -1,7 +1,7 @@
 import { Counter, Histogram, Registry } from 'prom-client'
 import { sources } from '../domain/job.ts'
 import { models, otherModels } from '../domain/models.ts'
-import { callbackAnswers, type Meter } from '../domain/ports.ts'
+import { callbackAnswers, claimKinds, type Meter } from '../domain/ports.ts'
 
 /** What the model of a job is counted as; no other label ever stands for one. */
 export const modelLabels: readonly string[] = [...models.map(model => model.id), otherModels]
@@ -25,6 +25,7 @@ export function makeMeter(): CountedMeter {
     ...outgoingFigures(registers),
     ...callbackFigures(registers),
     ...resultFigures(registers),
+    ...claimFigures(registers),
     ...commitFigures(registers),
     ...requestFigures(registers),
   }
@@ -128,6 +129,17 @@ function resultFigures(registers: Registers): Pick<Meter, 'resultArrived'> {
       if (waitedMs !== null) (waits[model] ?? waits[otherModels])?.observe(waitedMs / 1_000)
     },
   }
+}
+
+function claimFigures(registers: Registers): Pick<Meter, 'claimed'> {
+  const claims = new Counter({
+    name: 'darkroom_claims_total',
+    help: "Requests of OpenAI's interface that got the job of an earlier one instead of a second charge. marked: they said that they repeat it; unmarked: they did not; joined: the earlier one was still waiting.",
+    labelNames: ['kind'],
+    registers,
+  })
+  const claimed = byLabel(claimKinds, kind => fromZero(claims.labels(kind)))
+  return { claimed: kind => claimed[kind].inc() }
 }
 
 function commitFigures(registers: Registers): Pick<Meter, 'committed'> {

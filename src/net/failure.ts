@@ -1,20 +1,25 @@
 import { errors } from 'undici'
 import { AddressRefused, privateReason } from './guard.ts'
 
+type FailureOptions = { retryable?: boolean; final?: boolean; status?: number; cause?: unknown }
+
 /** A download that did not come to a file, for a reason that has to do with its URL. Nothing of it is left. */
 export class FetchFailed extends Error {
   override readonly name = 'FetchFailed'
   /** Completes a sentence that begins with the URL, and is fit for a client: "answered 404". */
   readonly reason: string
-  /** False where the same request would surely fail the same way. */
+  /** False where the same request, repeated now, would surely fail the same way. */
   readonly retryable: boolean
+  /** True where no time will mend it: the URL may never be dialled, or what it leads to is larger than may be kept. */
+  readonly final: boolean
   /** The HTTP status of the answer that is at fault; null where none is, as with a time limit. */
   readonly status: number | null
 
-  constructor(reason: string, options: { retryable?: boolean; status?: number; cause?: unknown } = {}) {
+  constructor(reason: string, options: FailureOptions = {}) {
     super(`the URL ${reason}`, options.cause === undefined ? undefined : { cause: options.cause })
     this.reason = reason
     this.retryable = options.retryable ?? false
+    this.final = options.final ?? false
     this.status = options.status ?? null
   }
 }
@@ -50,4 +55,11 @@ export function failureOfConnection(error: unknown): FetchFailed {
 /** The failure for an error in the midst of a good answer's body. */
 export function failureOfTransfer(error: unknown): FetchFailed {
   return error instanceof FetchFailed ? error : new FetchFailed('broke off', { retryable: true, status: 200, cause: error })
+}
+
+/** The failure for a body that has more bytes than may be taken. */
+export function tooLarge(maxBytes: number): FetchFailed {
+  const mb = maxBytes / 2 ** 20
+  const limit = mb >= 1 ? `${Math.round(mb * 10) / 10} MB` : `${maxBytes} bytes`
+  return new FetchFailed(`is larger than ${limit}`, { status: 200, final: true })
 }

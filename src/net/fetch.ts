@@ -1,11 +1,12 @@
 import { type Agent, type Dispatcher, request } from 'undici'
 import { giveBack } from '../domain/chunks.ts'
-import type { FileSink, StoredFile } from '../domain/ports.ts'
-import { FetchFailed, failureOfConnection, failureOfTransfer, idleFailure } from './failure.ts'
+import type { Clock, FileSink, StoredFile } from '../domain/ports.ts'
+import { plainBodyOf } from './body.ts'
+import { FetchFailed, failureOfConnection, idleFailure, tooLarge } from './failure.ts'
 import { checkUrl, type DialPolicy, guardedAgent } from './guard.ts'
 
 export type FetchLimits = {
-  /** A body with more bytes than this fails, by its `content-length` or as it comes. */
+  /** A body with more bytes than this fails, by its `content-length` or as it comes; one that is packed, unpacked as well. */
   maxBytes: number
   /** For everything together: names, connections, redirects and the last byte. */
   timeoutMs: number
@@ -13,21 +14,26 @@ export type FetchLimits = {
   signal?: AbortSignal
 }
 
+/** What a good answer says of itself before its body. */
+export type Answer = {
+  /** Its type as the server calls it, in small letters and without parameters; '' where it names none. */
+  contentType: string
+}
+
 /** Downloads from addresses that its policy allows, over connections that it keeps. */
 export interface Fetcher {
   /**
    * Downloads `url` into a file. `openSink` is called once, when a good answer has begun; the sink is finished or discarded
-   * before this settles. At most 3 redirects are followed, each judged like `url` itself, none from https to http.
+   * before this settles. At most 3 redirects are followed, each judged like `url` itself, none from https to http. A body that
+   * is packed all the same is unpacked. One that comes slower than 1 kB/s for 10 s is given up.
    *
    * Throws FetchFailed for what has to do with `url`, its server, the limits or the signal; errors of `openSink` and of the
    * sink come through as they are.
    */
-  fetchToFile(url: string, openSink: () => FileSink, limits: FetchLimits): Promise<StoredFile>
+  fetchToFile(url: string, openSink: (answer: Answer) => FileSink, limits: FetchLimits): Promise<StoredFile>
   /** Breaks off what is under way, as a FetchFailed that is retryable, and closes all connections. */
   close(): Promise<void>
 }
-
-type Response = Dispatcher.ResponseData
 
 const maxRedirects = 3
 const maxIdleMs = 15_000
@@ -35,14 +41,14 @@ const redirects: readonly number[] = [301, 302, 303, 307, 308]
 
 const requestHeaders = {
   accept: 'image/png, image/jpeg, image/webp, image/*;q=0.9, */*;q=0.5',
-  // undici does not decompress, and the size limit is meant for the bytes that are stored.
+  // Pictures are packed already.
   'accept-encoding': 'identity',
   // Some hosts of pictures answer 403 to a request without one.
   'user-agent': 'darkroom',
 }
 
 /** A fetcher for one policy. It holds connections: close it. */
-export function createFetcher(policy: DialPolicy): Fetcher {
+export function createFetcher(policy: DialPolicy, clock: Clock): Fetcher {
   const agent = guardedAgent(policy)
   const closing = new AbortController()
   return {
@@ -50,7 +56,7 @@ export function createFetcher(policy: DialPolicy): Fetcher {
       const deadline = startDeadline(limits, closing.signal)
       try {
         const response = await getFollowing(url, { agent, policy, limits, signal: deadline.signal })
-        return await pour(response, openSink, limits)
+        return await pour(response, openSink, limits, clock)
       } finally {
         deadline.stop()
       }
@@ -90,8 +96,12 @@ function startDeadline(limits: FetchLimits, closing: AbortSignal): { signal: Abo
 
 type Trip = { agent: Agent; policy: DialPolicy; limits: FetchLimits; signal: AbortSignal }
 
-/** Follows redirects to an answer that is a 200, not encoded and not too large by its own account. */
-async function getFollowing(text: string, trip: Trip): Promise<Response> {
+function idleMsOf({ timeoutMs }: FetchLimits): number {
+  return Math.min(timeoutMs, maxIdleMs)
+}
+
+/** Follows redirects to an answer that is a 200, and not too large by its own account. */
+async function getFollowing(text: string, trip: Trip): Promise<Dispatcher.ResponseData> {
   let url = checked(text, trip.policy)
   for (let hops = 0; ; hops++) {
     const response = await get(url, trip)
@@ -107,11 +117,11 @@ async function getFollowing(text: string, trip: Trip): Promise<Response> {
 function checked(text: string, policy: DialPolicy): URL {
   const check = checkUrl(text, policy)
   if (check.ok) return check.url
-  throw new FetchFailed(check.reason)
+  throw new FetchFailed(check.reason, { final: true })
 }
 
-async function get(url: URL, trip: Trip): Promise<Response> {
-  const idleMs = Math.min(trip.limits.timeoutMs, maxIdleMs)
+async function get(url: URL, trip: Trip): Promise<Dispatcher.ResponseData> {
+  const idleMs = idleMsOf(trip.limits)
   const { agent, signal } = trip
   try {
     signal.throwIfAborted()
@@ -135,21 +145,17 @@ async function unlessAborted<T>(pending: Promise<T>, signal: AbortSignal): Promi
   }
 }
 
-function failureOfHeaders(response: Response, limits: FetchLimits): FetchFailed | null {
+function failureOfHeaders(response: Dispatcher.ResponseData, limits: FetchLimits): FetchFailed | null {
   const status = response.statusCode
   if (status !== 200) {
     const retryable = status === 408 || status === 425 || status === 429 || status >= 500
     return new FetchFailed(`answered ${status}`, { status, retryable })
   }
-  const encoding = response.headers['content-encoding'] ?? 'identity'
-  if (String(encoding).trim().toLowerCase() !== 'identity') {
-    return new FetchFailed('sent a compressed body, which was not asked for', { status })
-  }
   // A length that is missing or no number compares as false: then the count of the bytes decides.
   return Number(response.headers['content-length']) > limits.maxBytes ? tooLarge(limits.maxBytes) : null
 }
 
-function nextUrl(from: URL, response: Response, policy: DialPolicy): URL {
+function nextUrl(from: URL, response: Dispatcher.ResponseData, policy: DialPolicy): URL {
   const status = response.statusCode
   const { location } = response.headers
   const to = typeof location === 'string' ? URL.parse(location, from.href) : null
@@ -162,29 +168,22 @@ function nextUrl(from: URL, response: Response, policy: DialPolicy): URL {
   throw new FetchFailed(`redirects to a URL that ${check.reason}`, { status })
 }
 
-function tooLarge(maxBytes: number): FetchFailed {
-  const mb = maxBytes / 2 ** 20
-  const limit = mb >= 1 ? `${Math.round(mb * 10) / 10} MB` : `${maxBytes} bytes`
-  return new FetchFailed(`is larger than ${limit}`, { status: 200 })
+function answerOf(response: Dispatcher.ResponseData): Answer {
+  const [contentType = ''] = String(response.headers['content-type'] ?? '').split(';', 1)
+  return { contentType: contentType.trim().toLowerCase() }
 }
 
-/** The body's bytes, with the errors of the transfer as FetchFailed. What the reader of this throws is not caught here. */
-async function* bodyOf(response: Response, limits: FetchLimits): AsyncGenerator<Uint8Array> {
-  // undici's stream is typed as one of anything; without an encoding set it yields Buffers.
-  const body: AsyncIterable<Uint8Array> = response.body
-  try {
-    yield* body
-  } catch (error) {
-    throw idleFailure(error, Math.min(limits.timeoutMs, maxIdleMs)) ?? failureOfTransfer(error)
-  }
-}
-
-async function pour(response: Response, openSink: () => FileSink, limits: FetchLimits): Promise<StoredFile> {
+async function pour(
+  response: Dispatcher.ResponseData,
+  openSink: (answer: Answer) => FileSink,
+  limits: FetchLimits,
+  clock: Clock,
+): Promise<StoredFile> {
   let sink: FileSink | null = null
   try {
-    sink = openSink()
+    sink = openSink(answerOf(response))
     let sizeBytes = 0
-    for await (const chunk of bodyOf(response, limits)) {
+    for await (const chunk of plainBodyOf(response, { maxBytes: limits.maxBytes, idleMs: idleMsOf(limits), clock })) {
       sizeBytes += chunk.byteLength
       if (sizeBytes > limits.maxBytes) throw tooLarge(limits.maxBytes)
       const written = sink.write(chunk)
@@ -200,6 +199,6 @@ async function pour(response: Response, openSink: () => FileSink, limits: FetchL
 }
 
 /** Gives up what is left of a body, with its connection: reading it to its end would take the time that its server likes. */
-function drop(response: Response): void {
+function drop(response: Dispatcher.ResponseData): void {
   response.body.on('error', () => {}).destroy()
 }

@@ -1,6 +1,6 @@
 import { Agent, request } from 'undici'
 
-const timeoutMs = 10_000
+const usualTimeoutMs = 10_000
 const maxAnswerBytes = 4_096
 
 export type ReachProblem = {
@@ -13,7 +13,7 @@ export type ReachProblem = {
  * Asks `/healthz` below a URL, and tells what is wrong where it is not this very process that answers; null where it is.
  * `instance` is what only this process knows to answer.
  */
-export async function reachProblem(baseUrl: string, instance: string): Promise<ReachProblem | null> {
+export async function reachProblem(baseUrl: string, instance: string, timeoutMs = usualTimeoutMs): Promise<ReachProblem | null> {
   const agent = new Agent({ connect: { timeout: timeoutMs }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs })
   try {
     const { statusCode, body } = await request(`${baseUrl}/healthz`, {
@@ -33,6 +33,23 @@ export async function reachProblem(baseUrl: string, instance: string): Promise<R
   } finally {
     await agent.destroy()
   }
+}
+
+/** A URL, and each that it lies below: our own address may be any of them. */
+function withParents(url: string): string[] {
+  const { origin, pathname } = new URL(url)
+  const parts = pathname.split('/').filter(part => part !== '')
+  return Array.from({ length: parts.length + 1 }, (_, index) => [origin, ...parts.slice(0, index)].join('/'))
+}
+
+/**
+ * Whether what is asked below a URL comes to this very process, through a proxy too; null: not known, because nobody answers there.
+ * `instance` as above.
+ */
+export async function leadsHere(url: string, instance: string, timeoutMs = usualTimeoutMs): Promise<boolean | null> {
+  const problems = await Promise.all(withParents(url).map(one => reachProblem(one, instance, timeoutMs)))
+  if (problems.includes(null)) return true
+  return problems.some(problem => problem?.kind === 'wrong') ? false : null
 }
 
 /** What a machine sees that cannot reach its own public address. A bad certificate or a broken answer is not among them: others see it too. */

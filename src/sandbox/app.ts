@@ -1,10 +1,10 @@
-import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { faultHelp } from './faults.ts'
 import { encodeJson, textOf } from './json.ts'
 import { findTasks } from './queries.ts'
 import { badRequest, refusal, sendRefusal } from './refusal.ts'
+import { sendPicture } from './serve.ts'
 import { type Desk, handleSubmit } from './submit.ts'
 import { recordShape } from './task.ts'
 
@@ -31,7 +31,7 @@ export function buildApp(openDesk: () => Desk): FastifyInstance {
   for (const path of editsPaths) app.post(path, async (request, reply) => handleSubmit(openDesk(), request, reply))
   app.post(tasksPath, async (request, reply) => answerTasks(openDesk(), request, reply))
   app.get<{ Params: { name: string } }>('/files/:name', async (request, reply) =>
-    sendPicture(openDesk(), request.params.name, reply),
+    sendPicture(openDesk().shelf, request.params.name, reply),
   )
   app.get('/', async () => ({
     name: 'darkroom sandbox',
@@ -62,10 +62,4 @@ function answerTasks({ refuseKey, shelf, filesUrl }: Desk, request: FastifyReque
         ? {}
         : recordShape(found.task, filesUrl)
   return reply.type('application/json').send(Readable.from(textOf(encodeJson(shape)), { objectMode: false }))
-}
-
-function sendPicture({ shelf }: Desk, name: string, reply: FastifyReply): FastifyReply {
-  const picture = shelf.picture(name)
-  if (!picture) return sendRefusal(reply, refusal(404, 'no_api', 'no such picture'))
-  return reply.type(picture.contentType).header('content-length', picture.sizeBytes).send(createReadStream(picture.path))
 }

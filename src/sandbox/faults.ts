@@ -32,6 +32,18 @@ export const faultHelp = {
   inline: 'the submit is answered with the whole result; no callback, though one was asked for',
   empty: 'accepted, but never finished: no callback, the record stays running',
   b64: 'the result carries b64_json, whatever the model',
+  'bad-item': 'the result has one item more, whose b64_json is an error in JSON',
+  '404-first': "the picture's URL answers 404 to its first two downloads",
+  '403-first': "the picture's URL answers 403 to its first two downloads",
+  '202-first': "the picture's URL answers 202 to its first two downloads",
+  '404-picture': "the picture's URL answers 404, every time",
+  'html-picture': 'an HTML page in the place of the picture, with a 200 or as b64_json',
+  'json-picture': 'an error in JSON in the place of the picture, with a 200 or as b64_json',
+  'empty-picture': 'nothing in the place of the picture, with a 200 or as b64_json',
+  'odd-picture': 'a picture of a kind that is not known, called an image, or as b64_json',
+  'trickle-picture': 'the picture comes from its URL at a byte a second',
+  'gzip-picture': 'the picture comes from its URL packed with gzip, which was not asked for',
+  'odd-encoding': 'the picture comes from its URL with a content-encoding that encodes nothing (utf-8)',
 } as const
 
 export type FaultName = keyof typeof faultHelp
@@ -59,6 +71,16 @@ export function parseFaults(text: string): Fault[] {
     .map(word => word.trim())
     .filter(word => word !== '')
     .map(parseFault)
+}
+
+/** What is wrong with SANDBOX_FAULTS, without its text; null: nothing. */
+export function faultsProblem(text: string): string | null {
+  try {
+    parseFaults(text)
+    return null
+  } catch {
+    return `SANDBOX_FAULTS must be name or name:probability (0 to 1), with commas between; the names are ${faultNames.join(', ')}`
+  }
 }
 
 function parseFault(word: string): Fault {

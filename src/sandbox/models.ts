@@ -66,11 +66,16 @@ const known: ReadonlyMap<string, ModelRules> = new Map([
   ['nano-banana', banana],
   ['nano-banana-2', banana],
   ['nano-banana-pro', banana],
+  ['gpt-image-2.5-flare', filesOnly],
+  ['gpt-image-2.5-sunburst', filesOnly],
+  ['chatgpt-image-latest', filesOnly],
+  ['dall-e-3', filesOnly],
+  ['nano-banana-2-lite', banana],
 ])
 
-/** The rules of a model; one that is not known takes anything. */
+/** The rules of a model, or of the one that it is a variant of (`NAME:variant`); one that is not known takes anything. */
 export function rulesOf(model: string): ModelRules {
-  return known.get(model) ?? unknown
+  return known.get(model.replace(/:[\w.-]+$/, '')) ?? unknown
 }
 
 const aliases: readonly string[] = ['1254x1254', '1672x941', '941x1672']

@@ -12,7 +12,7 @@ import { Runner, type SentCallback } from './run.ts'
 import { Shelf } from './shelf.ts'
 import type { Desk, Submit } from './submit.ts'
 
-export { type Fault, type FaultName, faultNames, parseFaults } from './faults.ts'
+export { type Fault, type FaultName, faultNames, faultsProblem, parseFaults } from './faults.ts'
 export type { FetchPicture } from './inputs.ts'
 export type { SentCallback } from './run.ts'
 export type { Submit, SubmittedImage } from './submit.ts'

@@ -1,5 +1,9 @@
 import { rm } from 'node:fs/promises'
+import type { FaultName } from './faults.ts'
 import { isBase64, type Picture, type Task } from './task.ts'
+
+/** A picture under a URL, and how often it was asked for. */
+export type Served = { readonly picture: Picture; readonly faults: ReadonlySet<FaultName>; downloads: number }
 
 const maxTasks = 1000
 const maxAgeMs = 3_600_000
@@ -9,7 +13,7 @@ const maxEchoLength = 32 * 1024 * 1024
 /** The tasks that the sandbox still knows, and their pictures. The oldest that are over are forgotten. */
 export class Shelf {
   readonly #tasks = new Map<string, Task>()
-  readonly #pictures = new Map<string, Picture>()
+  readonly #pictures = new Map<string, Served>()
   #echoLength = 0
 
   /** The tasks, the newest first. */
@@ -21,9 +25,11 @@ export class Shelf {
     return this.#tasks.get(id)
   }
 
-  /** The picture that is served under this name. */
-  picture(name: string): Picture | undefined {
-    return this.#pictures.get(name)
+  /** The picture that is served under this name, counted as downloaded once more. */
+  serve(name: string): Served | undefined {
+    const served = this.#pictures.get(name)
+    if (served !== undefined) served.downloads += 1
+    return served
   }
 
   add(task: Task): void {
@@ -34,7 +40,8 @@ export class Shelf {
   /** To be called once a task has its result: from then on its pictures are served, unless they go out as base64. */
   finish(task: Task): void {
     if (task.result?.kind !== 'pictures' || isBase64(task)) return
-    for (const picture of task.result.pictures) this.#pictures.set(picture.name, picture)
+    const { faults } = task
+    for (const picture of task.result.pictures) this.#pictures.set(picture.name, { picture, faults, downloads: 0 })
   }
 
   /** Forgets what is too old or too much, but for the tasks that `isBusy` holds back. */

@@ -1,6 +1,7 @@
 import type { FaultName } from './faults.ts'
 import { Base64Of, JsonText } from './json.ts'
 import type { Order } from './order.ts'
+import { standInOf } from './stand-ins.ts'
 
 /** A picture that was made: a file in the sandbox's folder. */
 export type Picture = { readonly name: string; readonly path: string; readonly sizeBytes: number; readonly contentType: string }
@@ -35,7 +36,8 @@ export function resultShape(task: Task, result: Result, destination: Destination
   }
   const { rules } = task.order
   const asBase64 = isBase64(task)
-  const data = result.pictures.map(picture => itemShape(task, picture, asBase64, filesUrl))
+  const items = result.pictures.map(picture => itemShape(task, picture, asBase64, filesUrl))
+  const data = task.faults.has('bad-item') ? [...items, { b64_json: Buffer.from('{"error":"no"}').toString('base64') }] : items
   const created = rules.bare ? 0 : Math.floor((task.finishedAt ?? task.createdAt) / 1000)
   const report = task.faults.has('usage') ? usageReport : {}
   if (destination === 'answer' && rules.bare) return { created, data, ...report }
@@ -54,8 +56,11 @@ const usageReport = {
   cost: { amount: 0.37, currency: 'credit' },
 }
 
-function itemShape({ order }: Task, picture: Picture, asBase64: boolean, filesUrl: string): object {
-  if (asBase64) return { b64_json: new Base64Of(picture.path, picture.sizeBytes) }
+function itemShape({ order, faults }: Task, picture: Picture, asBase64: boolean, filesUrl: string): object {
+  if (asBase64) {
+    const standIn = standInOf(faults)
+    return { b64_json: standIn === null ? new Base64Of(picture.path, picture.sizeBytes) : standIn.bytes.toString('base64') }
+  }
   const url = `${filesUrl}/${picture.name}`
   if (order.rules.bare) return { url, revised_prompt: order.prompt }
   return order.rules.nativeN ? { url } : { revised_prompt: order.prompt, url }

@@ -5,10 +5,12 @@ import type { Blobs, Clock, Log } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
 import type { Input, JobRequest } from '../domain/request.ts'
 import { fingerprint, tasksNeeded } from '../domain/request.ts'
-import type { JobStore } from '../domain/store.ts'
+import { idempotencyMs } from '../domain/retry.ts'
+import type { JobStore, Waiter } from '../domain/store.ts'
 import type { Fetcher } from '../net/fetch.ts'
 import { type Accepted, acceptedAs } from './accepted.ts'
 import { makeInputFetch } from './input-fetch.ts'
+import { makeMaskPreparation } from './mask.ts'
 import type { SubmitStep } from './submit.ts'
 import type { Watch } from './watch.ts'
 
@@ -30,8 +32,8 @@ export type Order = {
   jobId: string
   owner: string
   idempotencyKey: string | null
-  /** Whether the connection is held for the result; asked after the request was read. */
-  isHeld?: () => boolean
+  /** Who waits for its answer, so that retries may claim it; asked just before the job is made. null: no retry may. */
+  waiter?: () => Waiter | null
   /** Finds a job that the same request made before and whose answer never arrived: it is answered for instead of a new one. */
   claim?: (fingerprint: string) => Promise<string | null>
 }
@@ -49,11 +51,11 @@ export type Accept = {
 
 /** How long an answer waits for the submit's. */
 const answerWithinMs = 10_000
-const idempotencyMs = 86_400_000
 
 export function makeAccept(deps: AcceptDeps): Accept {
   const { store, blobs, clock } = deps
   const fetchInputs = makeInputFetch(deps)
+  const prepareMask = makeMaskPreparation(deps)
   /** Requests under a key that are being answered now: one that comes meanwhile joins. */
   const underWay = new Map<string, Promise<Accepted>>()
 
@@ -72,7 +74,7 @@ export function makeAccept(deps: AcceptDeps): Accept {
     if (holder !== null) return replay(order, holder)
     const claimed = (await order.claim?.(print)) ?? null
     if (claimed !== null) return replay(order, claimed)
-    const whole = withSizeWarning(await fetchInputs(order.jobId, request))
+    const whole = withSizeWarning(await prepareMask(order.jobId, await fetchInputs(order.jobId, request)))
     // Known before the job is there: whoever finds the job finds the answer that it is about to get.
     const answering = createAndAnswer(order, whole, print, retryOf)
     underWay.set(order.jobId, answering)
@@ -101,7 +103,7 @@ export function makeAccept(deps: AcceptDeps): Accept {
       tasks: tasksNeeded(request.edit),
       retryOf,
       now,
-      held: order.isHeld?.() === true,
+      waiter: order.waiter?.() ?? null,
       expiresAt: now + request.timeoutS * 1_000,
       idempotency: key === null ? null : { key, expiresBefore: now - idempotencyMs },
     })

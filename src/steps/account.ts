@@ -34,7 +34,13 @@ export function makeAccountGate({ clock, log }: { clock: Clock; log: Log }, onOp
   let isDoubtful = false
   /** The task that went ahead. */
   let scout: number | null = null
-  const pausedUntil = (): number | null => (until !== null && until > clock.now() ? until : null)
+  function pausedUntil(): number | null {
+    const now = clock.now()
+    if (until === null || until <= now) return null
+    // No pause is longer, though the clock may have been set back since it began.
+    until = Math.min(until, now + pauseMs)
+    return until
+  }
 
   function close(code: string): void {
     until = clock.now() + pauseMs

@@ -1,88 +1,76 @@
 import { isFinal } from '../domain/job.ts'
-import type { Clock, Log } from '../domain/ports.ts'
+import type { Clock, Log, Meter } from '../domain/ports.ts'
 import type { JobRecord } from '../domain/records.ts'
-import type { JobStore } from '../domain/store.ts'
-import { isCopyingOver } from './result-body.ts'
+import type { JobStore, Waiter } from '../domain/store.ts'
+import { persist } from './persist.ts'
+import { isAnswerable, isCopyingOver } from './result-body.ts'
 import type { Watch } from './watch.ts'
 
-export type HeldDeps = { store: JobStore; watch: Watch; clock: Clock; log: Log }
+export type HeldDeps = { store: JobStore; watch: Watch; clock: Clock; log: Log; meter: Meter }
 
-/** Requests whose connection is held until the pictures are there. */
+/** Requests whose connection is held until the pictures are there. Who waits for what is in rows: it outlives the process. */
 export type Held = {
-  /** Somebody waits for this job, until the release: no retry may claim it meanwhile. */
-  attend(jobId: string): void
-  /** `gone`: whoever waited went away without the answer. */
-  release(jobId: string, gone: boolean): void
   /**
-   * For a retry: the newest job of the same request whose answer was never given and that nobody waits for; null where there
-   * is none. It is attended from here on, so that two callers never get the same.
+   * For a request that may be a retry: the newest job of the same request whose answer was never delivered, and which this one
+   * may claim; null where there is none. The waiter waits for it from here on.
    */
-  claim(owner: string, fingerprint: string): Promise<string | null>
+  claim(owner: string, fingerprint: string, waiter: Waiter): Promise<string | null>
   /**
-   * The job when its pictures are here, or as it is at the deadline, or when the caller has gone; null where it was deleted
-   * meanwhile.
+   * The job when it can be answered (with `base64`: when its pictures are here), or as it is at the deadline, or when the caller
+   * has gone; null where it was deleted meanwhile.
    */
-  wait(jobId: string, deadlineAt: number, gone: AbortSignal): Promise<JobRecord | null>
-  /**
-   * The caller's answer is on its way, whole. Once `arrived` says that it came, no retry may claim the job any more, and until
-   * that is noted none may either.
-   */
-  answered(jobId: string, arrived: Promise<boolean>): Promise<void>
+  wait(jobId: string, base64: boolean, deadlineAt: number, gone: AbortSignal): Promise<JobRecord | null>
+  /** A connection that waited has ended. Unless the answer was delivered, a retry may claim the job from here on. */
+  ended(jobId: string, connection: string, delivered: boolean): void
+  /** Resolves when all ends are written. */
+  close(): Promise<void>
 }
 
+/** So long after it was made a job may be claimed; by a request that is not marked as a retry, so long after a connection ended. */
 const claimableMs = 86_400_000
-/** So many requests that are the same may be under way; a retry looks no further. */
-const candidates = 100
-/** A picture that cannot be copied is waited for no longer than this after the end: its URL is answered instead. */
+const claimableUnmarkedMs = 600_000
+/** A picture that cannot be copied is waited for no longer than this after the end, by those who want its URL alone. */
 const copyWaitMs = 60_000
 
-export function makeHeld({ store, watch, clock, log }: HeldDeps): Held {
-  /** How many wait for a job. A process that starts anew has none: whoever waited has lost their connection. */
-  const attended = new Map<string, number>()
-  const attend = (jobId: string): void => void attended.set(jobId, (attended.get(jobId) ?? 0) + 1)
-  function leave(jobId: string): void {
-    const left = (attended.get(jobId) ?? 1) - 1
-    if (left === 0) attended.delete(jobId)
-    else attended.set(jobId, left)
+export function makeHeld({ store, watch, clock, log, meter }: HeldDeps): Held {
+  const writing = new Set<Promise<void>>()
+  const stopping = new AbortController()
+
+  async function note(jobId: string, connection: string, delivered: boolean): Promise<void> {
+    const now = clock.now()
+    try {
+      await persist(() => store.waiterGone({ jobId, connection, delivered, now }), { clock, log, signal: stopping.signal })
+    } catch (error) {
+      // Its row stays: until the next start nobody else gets the job but a marked retry, and then whoever asks.
+      log.warn({ err: error, job: jobId, delivered }, 'answer.not_noted')
+    }
   }
 
   return {
-    attend,
-
-    release(jobId, gone) {
-      leave(jobId)
-      if (gone) log.info({ job: jobId }, 'client.gone')
+    async claim(owner, fingerprint, waiter) {
+      const now = clock.now()
+      const times = { createdAfter: now - claimableMs, endedAfter: now - claimableUnmarkedMs }
+      const claimed = await store.claimAnswer({ owner, fingerprint, waiter, ...times })
+      if (claimed === null) return null
+      meter.claimed(claimed.kind)
+      log.info({ job: claimed.jobId, kind: claimed.kind }, 'job.claimed_by_retry')
+      return claimed.jobId
     },
 
-    async claim(owner, fingerprint) {
-      const createdAfter = clock.now() - claimableMs
-      const jobIds = await store.unanswered({ owner, fingerprint, createdAfter, limit: candidates })
-      const free = jobIds.find(jobId => !attended.has(jobId)) ?? null
-      if (free === null) return null
-      attend(free)
-      log.info({ job: free }, 'job.claimed_by_retry')
-      return free
-    },
-
-    async wait(jobId, deadlineAt, gone) {
+    async wait(jobId, base64, deadlineAt, gone) {
       await watch.watch(jobId, one => isFinal(one.status), deadlineAt, gone)
-      const copyBy = Math.min(deadlineAt, clock.now() + copyWaitMs)
-      return watch.watch(jobId, one => !isFinal(one.status) || isCopyingOver(one), copyBy, gone)
+      const over = (one: JobRecord): boolean => !isFinal(one.status) || (base64 ? isAnswerable(one, true) : isCopyingOver(one))
+      return watch.watch(jobId, over, base64 ? deadlineAt : Math.min(deadlineAt, clock.now() + copyWaitMs), gone)
     },
 
-    async answered(jobId, arrived) {
-      attend(jobId)
-      if (!(await arrived)) {
-        log.info({ job: jobId }, 'answer.not_taken')
-        return leave(jobId)
-      }
-      try {
-        await store.jobAnswered({ jobId, now: clock.now() })
-        leave(jobId)
-      } catch (error) {
-        // It stays attended: somebody has it, and nobody else is to get it.
-        log.warn({ err: error, job: jobId }, 'answer.not_noted')
-      }
+    ended(jobId, connection, delivered) {
+      const write = note(jobId, connection, delivered).finally(() => writing.delete(write))
+      writing.add(write)
+    },
+
+    async close() {
+      stopping.abort()
+      await Promise.all(writing)
     },
   }
 }

@@ -25,9 +25,10 @@ export type Ingest = {
   /**
    * Takes one callback. Resolves when its result is durable and shows in a read. `unknown`: its task is gone; a body that comes
    * in pieces is not read then.
+   * @param declaredBytes how long it says that it is; null where it does not say.
    * @throws ServiceError `invalid_request` where there is no result in it, `payload_too_large`, `storage_full`.
    */
-  callback(taskId: number, body: CallbackBody): Promise<Applied['outcome']>
+  callback(taskId: number, body: CallbackBody, declaredBytes: number | null): Promise<Applied['outcome']>
 }
 
 /** As it comes; or, of a small one, all of it. */
@@ -81,6 +82,12 @@ function counted(body: AsyncIterable<Uint8Array>): { bytes: AsyncIterable<Uint8A
   return { bytes: bytes(), count: () => sizeBytes }
 }
 
+const unknown: Taken = { outcome: 'unknown', jobId: null, kept: false, arrived: null, sizeBytes: 0 }
+
+function tooLarge(cause?: unknown): ServiceError {
+  return new ServiceError('payload_too_large', 'the callback is larger than MAX_CALLBACK_BYTES', { cause })
+}
+
 /** What a callback was answered that ended in an error. */
 function answerTo(error: unknown): CallbackAnswer {
   if (isDiskFull(error)) return 'storage_full'
@@ -102,9 +109,8 @@ export function makeIngest(deps: IngestDeps): Ingest {
       await malformed(ref, told?.raw ?? null, count())
       // The connection broke, or the disk is full.
       if (told === null) throw error
-      if (told.kind === 'malformed' || told.kind === 'too_deep' || told.kind === 'too_many_files')
-        throw invalid(null, `the body is no JSON with a result in it: ${told.message}`)
-      throw new ServiceError('payload_too_large', 'the callback is larger than MAX_CALLBACK_BYTES', { cause: told })
+      if (told.kind === 'body_too_large' || told.kind === 'file_too_large') throw tooLarge(told)
+      throw invalid(null, `the body isn't JSON with a result in it: ${told.message}`)
     }
   }
 
@@ -161,20 +167,29 @@ export function makeIngest(deps: IngestDeps): Ingest {
     return store.applyResult({ taskId, result, source: 'callback', now, copyAt: now, receipt })
   }
 
-  async function take(taskId: number, body: CallbackBody): Promise<Taken> {
+  async function take(taskId: number, body: CallbackBody, declaredBytes: number | null): Promise<Taken> {
+    if (declaredBytes !== null && declaredBytes > deps.maxCallbackBytes) return refuseUnread(taskId, declaredBytes)
     // Most callbacks are of this kind, and leave it to the write to find out whether their task is still there.
     const plain = body instanceof Promise ? await plainResult(body) : null
     if (plain !== null) return { ...(await write(taskId, plain.result, plain.receipt)), sizeBytes: plain.receipt.sizeBytes }
     const ref = await store.taskRef(taskId)
-    if (ref === null) return { outcome: 'unknown', jobId: null, kept: false, arrived: null, sizeBytes: 0 }
+    if (ref === null) return unknown
     const lifted = await read(ref, body)
     return { ...(await apply(ref, lifted)), sizeBytes: lifted.bodyBytes }
   }
 
-  async function callback(taskId: number, body: CallbackBody): Promise<Applied['outcome']> {
+  /** One that says itself that it is too large meets what one meets that turns out to be so: noted, and its task asked for. */
+  async function refuseUnread(taskId: number, declaredBytes: number): Promise<Taken> {
+    const ref = await store.taskRef(taskId)
+    if (ref === null) return unknown
+    await malformed(ref, null, declaredBytes)
+    throw tooLarge()
+  }
+
+  async function callback(taskId: number, body: CallbackBody, declaredBytes: number | null): Promise<Applied['outcome']> {
     const startedAt = clock.now()
     try {
-      const { outcome, jobId, kept, arrived, sizeBytes } = await take(taskId, body)
+      const { outcome, jobId, kept, arrived, sizeBytes } = await take(taskId, body, declaredBytes)
       if (kept) deps.onResult()
       const ms = clock.now() - startedAt
       meter.callbackAnswered(outcome === 'unknown' ? 'unknown_token' : outcome, sizeBytes, ms)

@@ -17,6 +17,8 @@ export type NotifyDeps = {
   chance: () => number
   links: Links
   bodies: ResultBodies
+  /** The name of this process in what it claims: so what it is sending is told from what one that died was. */
+  by: string
 }
 
 export type NotifyStep = Pick<Loop, 'wake'> & {
@@ -32,7 +34,7 @@ const deliveriesPerHost = 4
 
 /** Sends what the outbox holds, each until it is delivered or given up. */
 export function startNotify(deps: NotifyDeps): NotifyStep {
-  const { store, clock, log } = deps
+  const { store, clock, log, by } = deps
   const underWay = new Set<Promise<void>>()
   const perHost = new Map<string, number>()
   let stopping = false
@@ -45,7 +47,7 @@ export function startNotify(deps: NotifyDeps): NotifyStep {
     if (room <= 0) return null // the end of one wakes the next
     const busyHosts = [...perHost].filter(([, count]) => count >= deliveriesPerHost).map(([host]) => host)
     // One at a time: several of one claim might all be for the same host.
-    const claimed = await store.claimDeliveries({ now, until: now + deliveryLeaseMs, limit: 1, busyHosts })
+    const claimed = await store.claimDeliveries({ by, now, until: now + deliveryLeaseMs, limit: 1, busyHosts })
     for (const delivery of claimed) start(delivery)
     return claimed.length === 0 ? null : 'now'
   }

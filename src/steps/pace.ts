@@ -24,7 +24,8 @@ export function makePace(store: Pick<JobStore, 'recentDurations'>, clock: Clock)
   let readAt = Number.NEGATIVE_INFINITY
 
   async function refresh(): Promise<void> {
-    if (clock.now() - readAt < freshMs) return
+    // Either way: the clock may have been set back.
+    if (Math.abs(clock.now() - readAt) < freshMs) return
     readAt = clock.now()
     const groups = Map.groupBy(await store.recentDurations(sampled), one => keyOf(one.model, one.size))
     medians = new Map([...groups].map(([key, jobs]) => [key, median(jobs.map(job => job.durationMs))]))
@@ -37,7 +38,7 @@ export function makePace(store: Pick<JobStore, 'recentDurations'>, clock: Clock)
       const { size } = job.params
       const usualMs = medians.get(keyOf(job.model, typeof size === 'string' ? size : null))
       if (usualMs === undefined) return unknownS
-      const leftMs = (job.submittedAt ?? clock.now()) + usualMs - clock.now()
+      const leftMs = Math.min(usualMs, (job.submittedAt ?? clock.now()) + usualMs - clock.now())
       // Later than usual already: a quarter of the usual time again.
       return Math.max(1, Math.ceil((leftMs > 0 ? leftMs : usualMs / 4) / 1_000))
     },

@@ -1,6 +1,6 @@
 import { PassThrough, type Readable } from 'node:stream'
+import { contentTypeOf, textType, typeHeadBytes } from '../domain/picture.ts'
 import type { FileSink, StoredFile } from '../domain/ports.ts'
-import { contentTypeOf } from '../files/picture.ts'
 import { FetchFailed } from '../net/failure.ts'
 import type { Fetcher } from '../net/fetch.ts'
 
@@ -18,9 +18,44 @@ function whenRead(stream: PassThrough): Promise<void> {
   })
 }
 
+/** Writes to whoever reads, and waits where they are slow. `begin` is told the type by the first bytes, before any of them is written. */
+function sinkInto(stream: PassThrough, begin: (contentType: string) => void): FileSink {
+  let head: Buffer = Buffer.alloc(0)
+  let hasBegun = false
+  const send = (chunk: Uint8Array): Promise<void> | undefined => (stream.write(chunk) ? undefined : whenRead(stream))
+  const sendHead = (): Promise<void> | undefined => {
+    const contentType = contentTypeOf(head)
+    if (head.length === 0) throw new FetchFailed('answered with nothing', { retryable: true, status: 200 })
+    if (contentType === textType)
+      throw new FetchFailed('answered with a text in the place of a picture', { retryable: true, status: 200 })
+    hasBegun = true
+    begin(contentType)
+    return send(head)
+  }
+  return {
+    write(chunk) {
+      // Copied: the chunk is the caller's again, and what lies in the stream waits to be read.
+      if (hasBegun) return send(Buffer.from(chunk))
+      head = Buffer.concat([head, chunk])
+      const isKnown = head.length >= typeHeadBytes || contentTypeOf(head).startsWith('image/')
+      return isKnown ? sendHead() : undefined
+    },
+    async finish(): Promise<StoredFile> {
+      if (!hasBegun) await sendHead()
+      stream.end()
+      // Nothing is stored; the fetcher hands on what it is given.
+      return { name: '', sizeBytes: 0, sha256: '', contentType: '', width: null, height: null }
+    },
+    async discard() {
+      stream.destroy()
+    },
+  }
+}
+
 /**
- * Opens a URL as a stream, by the same checks and bounds as a download. Resolves when its first bytes are there.
- * @throws FetchFailed where they never come; an error after that breaks the stream off.
+ * Opens a picture's URL as a stream, by the same checks and bounds as a download. Resolves when its first bytes are there, and are
+ * those of a picture.
+ * @throws FetchFailed where they never come, or are a text; an error after that breaks the stream off.
  */
 export function openThrough(
   fetcher: Fetcher,
@@ -35,25 +70,10 @@ export function openThrough(
   if (reader?.aborted === true) leave()
   reader?.addEventListener('abort', leave, { once: true })
   return new Promise((resolve, reject) => {
-    /** Writes to whoever reads, and waits where they are slow. */
-    const sink: FileSink = {
-      write(chunk) {
-        resolve({ contentType: contentTypeOf(chunk), stream })
-        return stream.write(chunk) ? undefined : whenRead(stream)
-      },
-      async finish(): Promise<StoredFile> {
-        stream.end()
-        // Nothing is stored; the fetcher hands on what it is given.
-        return { name: '', sizeBytes: 0, sha256: '', contentType: '', width: null, height: null }
-      },
-      async discard() {
-        stream.destroy()
-      },
-    }
+    const sink = sinkInto(stream, contentType => resolve({ contentType, stream }))
     fetcher
       .fetchToFile(url, () => sink, { maxBytes, timeoutMs, signal: gone.signal })
       // Too late to matter where the first bytes were there.
-      .then(() => reject(new FetchFailed('answered with nothing', { retryable: true })))
       .catch((error: unknown) => {
         stream.destroy()
         reject(error)

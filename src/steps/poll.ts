@@ -62,7 +62,8 @@ export function startPoll(deps: PollDeps): PollStep {
 
   /** One question, no sooner than the provider may be asked again. */
   async function ask(query: RecordsQuery): Promise<TaskRecord[]> {
-    await pause(mayAskAt - clock.now(), clock, stopping.signal)
+    // No longer than that, though the clock may have been set back since.
+    await pause(Math.min(pauseBetweenMs, mayAskAt - clock.now()), clock, stopping.signal)
     stopping.signal.throwIfAborted()
     try {
       return await deps.provider.records(query, stopping.signal)

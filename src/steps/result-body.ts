@@ -32,9 +32,9 @@ function bodyOf(pieces: readonly Piece[]): StreamedBody {
   }
 }
 
-/** The pictures that a job answers with: not those that came too late. */
-export function answeredImages(job: JobRecord): ImageRecord[] {
-  return job.images.filter(image => !image.late)
+/** The pictures that a job answers with: not those that came too late; with `base64` only those whose bytes are here. */
+export function answeredImages(job: JobRecord, base64 = false): ImageRecord[] {
+  return job.images.filter(image => !image.late && (!base64 || image.file !== null))
 }
 
 /** Whether nothing of what a job answers with is still to be copied: each picture is here, or that was given up. */
@@ -42,9 +42,38 @@ export function isCopyingOver(job: JobRecord): boolean {
   return isFinal(job.status) && answeredImages(job).every(image => image.copyAt === null)
 }
 
+/**
+ * Whether a job can be answered whole. Where bytes are asked for, all that may still come are here, and one at least: without
+ * any, a copy that was given up may be made after all, when somebody opens its URL.
+ */
+export function isAnswerable(job: JobRecord, base64: boolean): boolean {
+  if (!isFinal(job.status) || !base64 || answeredImages(job).length === 0) return isFinal(job.status)
+  return isCopyingOver(job) && answeredImages(job, true).length > 0
+}
+
 /** Seconds from the first submit to the end, as the provider tells them. */
 function elapsedS(job: JobRecord): number {
   return Math.max(0, ((job.completedAt ?? job.createdAt) - (job.submittedAt ?? job.createdAt)) / 1_000)
+}
+
+/** What an event of OpenAI's tells of its picture: as it is, else as it was asked for. What is not known is left out. */
+function eventFacts(job: JobRecord, image: ImageRecord): object {
+  const asked = (name: string): string | undefined => {
+    const value = job.params[name]
+    return typeof value === 'string' && value !== '' && value !== 'auto' ? value : undefined
+  }
+  const size = image.width === null || image.height === null ? asked('size') : `${image.width}x${image.height}`
+  const [, format] = /^image\/(png|jpeg|webp)$/.exec(image.contentType ?? '') ?? []
+  const task = job.tasks.find(one => one.id === image.taskId)
+  const facts = {
+    size,
+    quality: asked('quality'),
+    background: asked('background'),
+    output_format: format ?? asked('output_format'),
+  }
+  const usage = task?.usage ?? null
+  // JSON leaves out what is undefined.
+  return { ...facts, ...(usage === null ? {} : { usage }) }
 }
 
 export function makeResultBodies(blobs: Blobs, links: Links): ResultBodies {
@@ -61,8 +90,8 @@ export function makeResultBodies(blobs: Blobs, links: Links): ResultBodies {
     return [`${text.slice(0, -1)},"b64_json":"`, file, '"}']
   }
 
-  function list(job: JobRecord, base64: boolean): Piece[] {
-    const items = answeredImages(job).flatMap((image, index) => [...(index === 0 ? [] : [',']), ...picture(job, image, base64)])
+  function list(job: JobRecord, pictures: readonly ImageRecord[], base64: boolean): Piece[] {
+    const items = pictures.flatMap((image, index) => [...(index === 0 ? [] : [',']), ...picture(job, image, base64)])
     return ['[', ...items, ']']
   }
 
@@ -82,18 +111,22 @@ export function makeResultBodies(blobs: Blobs, links: Links): ResultBodies {
         job_id: job.id,
         ...reportOf(job),
       })
-      return bodyOf([`${text.slice(0, -1)},"data":`, ...list(job, base64), '}'])
+      return bodyOf([`${text.slice(0, -1)},"data":`, ...list(job, answeredImages(job, base64), base64), '}'])
     },
     nested(job, base64) {
       const { result, error } = jobView(job, links)
       if (job.status !== 'succeeded' || result === null)
         return bodyOf([JSON.stringify({ ...head(job, false), error: failureOf(job, error) })])
       const text = JSON.stringify({ ...head(job, true), ...reportOf(job) })
-      return bodyOf([`${text.slice(0, -1)},"data":{"created":${result.created},"data":`, ...list(job, base64), '}}'])
+      return bodyOf([
+        `${text.slice(0, -1)},"data":{"created":${result.created},"data":`,
+        ...list(job, answeredImages(job), base64),
+        '}}',
+      ])
     },
     event(job, image, base64) {
-      const createdAt = image.created ?? Math.floor(image.arrivedAt / 1_000)
-      return bodyOf(picture(job, image, base64, { type: 'image_edit.completed', created_at: createdAt }))
+      const created_at = image.created ?? Math.floor(image.arrivedAt / 1_000)
+      return bodyOf(picture(job, image, base64, { type: 'image_edit.completed', created_at, ...eventFacts(job, image) }))
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { Blobs, Clock, Log } from '../domain/ports.ts'
+import { idempotencyMs } from '../domain/retry.ts'
 import type { JobStore } from '../domain/store.ts'
 import { type Loop, type Next, startLoop } from './loop.ts'
 
@@ -14,11 +15,8 @@ export type RetentionDeps = {
 export type RetentionStep = Pick<Loop, 'wake' | 'pass' | 'close'>
 
 const dayMs = 86_400_000
-const idempotencyMs = dayMs
 /** A file that no row names is somebody's who is still writing it, until it has been left alone this long. */
 const leftAloneMs = dayMs
-/** File systems keep coarser time than the clock does. */
-const fileTimeSlackMs = 10_000
 const lookForOldEveryMs = 600_000
 const lookForStrayEveryMs = dayMs
 /** Small steps with a pause between them, so that no request waits behind one. */
@@ -32,18 +30,20 @@ const pauseMs = 50
  */
 export function startRetention(deps: RetentionDeps): RetentionStep {
   const { store, blobs, clock, log } = deps
-  const startedAt = clock.now()
-  let oldAt = startedAt
-  let strayAt = startedAt
+  let oldAt = clock.now()
+  let strayAt = oldAt
   let walk: AsyncIterator<string> | null = null
 
   async function pass(): Promise<Next> {
     const now = clock.now()
+    // Where the clock was set back, neither is to be waited for that much longer.
+    oldAt = Math.min(oldAt, now + lookForOldEveryMs)
+    strayAt = Math.min(strayAt, now + lookForStrayEveryMs)
     const heldUntil = await store.heldUntil(now)
     if (heldUntil !== null) return heldUntil
     if (oldAt <= now && (await removeOld(now))) return now + pauseMs
     if (oldAt <= now) oldAt = now + lookForOldEveryMs
-    if (strayAt <= now && (await removeStray(now))) return now + pauseMs
+    if (strayAt <= now && (await removeStray())) return now + pauseMs
     if (strayAt <= now) strayAt = now + lookForStrayEveryMs
     return Math.min(oldAt, strayAt)
   }
@@ -59,25 +59,24 @@ export function startRetention(deps: RetentionDeps): RetentionStep {
   }
 
   /** One step of the walk through all folders. @returns whether there is more. */
-  async function removeStray(now: number): Promise<boolean> {
+  async function removeStray(): Promise<boolean> {
     walk ??= blobs.jobIds()[Symbol.asyncIterator]()
-    // What was left by an earlier process is nobody's, however new it is.
-    const before = Math.max(startedAt - fileTimeSlackMs, now - leftAloneMs)
     for (let count = 0; count < foldersAtOnce; count += 1) {
       const { value: jobId, done } = await walk.next()
       if (done === true) {
         walk = null
         return false
       }
-      await tidy(jobId, before)
+      await tidy(jobId)
     }
     return true
   }
 
-  async function tidy(jobId: string, before: number): Promise<void> {
-    // The folder counts too: one that was just made has nothing in it yet.
-    if ((await blobs.touchedAt(jobId)) >= before) return
+  async function tidy(jobId: string): Promise<void> {
+    // Listed first: what somebody begins after this is not in the list, and whoever began before shows in the answer below.
     const files = await blobs.files(jobId)
+    // The folder counts too: one that was just made has nothing in it yet.
+    if ((await blobs.leftAloneForMs(jobId)) < leftAloneMs) return
     const named = await store.filesOf(jobId)
     if (named === null) {
       await blobs.removeJob(jobId)

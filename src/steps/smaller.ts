@@ -1,4 +1,5 @@
 import type { Blobs, Log } from '../domain/ports.ts'
+import { makeGate, openPicture } from '../files/decoder.ts'
 import type { PictureFile } from './pictures.ts'
 
 export const widths: readonly number[] = [160, 320, 640, 1_280]
@@ -10,27 +11,8 @@ export type Smaller = {
 
 export const smallerType = 'image/webp'
 const madeAtOnce = 2
-/** A decoded picture takes four bytes a pixel; the largest that any model makes has 8.3 million. */
-const maxInputPixels = 50_000_000
 /** Of work in libvips, once a thread is free. What any model makes takes one or two. */
 const shrinkTimeoutS = 10
-
-/** Runs so many at once; the others wait in line. */
-function makeGate(places: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let free = places
-  const waiting: (() => void)[] = []
-  return async work => {
-    if (free > 0) free -= 1
-    else await new Promise<void>(resolve => waiting.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) free += 1
-      else next()
-    }
-  }
-}
 
 export function makeSmaller({ blobs, log }: { blobs: Blobs; log: Log }): Smaller {
   const gate = makeGate(madeAtOnce)
@@ -38,11 +20,10 @@ export function makeSmaller({ blobs, log }: { blobs: Blobs; log: Log }): Smaller
   const underWay = new Map<string, Promise<string>>()
 
   async function shrink(from: string, to: string, width: number): Promise<void> {
-    // Loaded at its first use: a service that is never asked for one does without its memory.
-    const { default: sharp } = await import('sharp')
-    await sharp(from, { limitInputPixels: maxInputPixels })
+    const picture = await openPicture(from)
+    await picture
       .autoOrient()
-      .resize({ width })
+      .resize({ width, withoutEnlargement: true })
       .webp({ quality: 82 })
       .timeout({ seconds: shrinkTimeoutS })
       .toFile(to)

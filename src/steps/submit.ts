@@ -1,10 +1,13 @@
-import { randomUUID } from 'node:crypto'
 import { unconfirmedCountsMs } from '../domain/retry.ts'
 import { type Entry, makeAccountGate } from './account.ts'
 import { type AttemptDeps, makeAttempt, uploadTimeoutMs } from './attempt.ts'
 import { type Next, startLoop } from './loop.ts'
 
-export type SubmitDeps = AttemptDeps & { maxInFlight: number }
+export type SubmitDeps = AttemptDeps & {
+  maxInFlight: number
+  /** The name of this process in what it claims: so its claims are told from those of one that died. */
+  by: string
+}
 
 export type SubmitStep = {
   wake(): void
@@ -19,11 +22,14 @@ export type SubmitStep = {
   close(signal: AbortSignal): Promise<void>
 }
 
+/** Longer than any submit takes. */
+export function claimLeaseMs(submitTimeoutMs: number): number {
+  return uploadTimeoutMs + submitTimeoutMs + 60_000
+}
+
 /** Claims tasks whose turn it is, and submits each at most once. */
 export function startSubmit(deps: SubmitDeps): SubmitStep {
-  const { store, clock, log } = deps
-  // A process has a name of its own, so that its claims are told from those of one that died.
-  const by = randomUUID()
+  const { store, clock, log, by } = deps
   const underWay = new Set<Promise<unknown>>()
   const stopping = new AbortController()
   let isClosing = false
@@ -34,7 +40,7 @@ export function startSubmit(deps: SubmitDeps): SubmitStep {
   /** Claims are asked for at once, before anything is awaited. @returns how many there were. */
   async function claim({ limit, admits }: Entry): Promise<number> {
     const now = clock.now()
-    const until = now + uploadTimeoutMs + deps.submitTimeoutMs + 60_000
+    const until = now + claimLeaseMs(deps.submitTimeoutMs)
     const claimed = await store.claimTasks({ by, until, now, limit, maxInFlight: deps.maxInFlight, unconfirmedCountsMs })
     const mayLeave = admits(claimed.map(task => task.taskId))
     for (const task of claimed) {

@@ -5,6 +5,8 @@ import { imageCommands } from './write-images.ts'
 import { jobCommands } from './write-jobs.ts'
 import { retentionCommands } from './write-retention.ts'
 import { taskCommands } from './write-tasks.ts'
+import { waiterCommands } from './write-waiters.ts'
+import { waitCommands } from './write-waits.ts'
 
 /** Called with the id of each job that a write changed. */
 export type Changed = (jobId: string) => void
@@ -16,10 +18,12 @@ export type Changed = (jobId: string) => void
 export function makeCommands(database: Database.Database, changed: Changed, tally: Moves) {
   return {
     ...jobCommands(database, changed),
+    ...waiterCommands(database),
     ...taskCommands(database, changed, tally),
     ...imageCommands(database, changed),
     ...retentionCommands(database, changed),
     ...deliveryCommands(database, changed),
+    ...waitCommands(database),
   }
 }
 
@@ -27,7 +31,9 @@ export function makeCommands(database: Database.Database, changed: Changed, tall
 export const commandNames = [
   'createJob',
   'saveAnswer',
-  'jobAnswered',
+  'claimAnswer',
+  'waiterGone',
+  'recoverWaiters',
   'cancelJob',
   'deleteJob',
   'claimTasks',
@@ -48,7 +54,9 @@ export const commandNames = [
   'claimDeliveries',
   'deliveryAttempted',
   'deliveryPostponed',
+  'recoverDeliveries',
   'redeliver',
+  'clampWaits',
 ] as const satisfies readonly CommandName[]
 
 export type Commands = ReturnType<typeof makeCommands>

@@ -21,7 +21,7 @@ export const figureQueries = {
     select (select count(*) from ${unfinishedTasks} and status in ('submitting', 'submitted'))
       + (select count(*) from (
           select submitted_at from ${unfinishedTasks} and status = 'unconfirmed' order by expires_at desc limit ${unconfirmedLookedAt})
-        where submitted_at > @since)`,
+        where submitted_at > @since and submitted_at <= @now)`,
 } as const
 
 function waiting(at: string, rows: string): string {
@@ -35,10 +35,10 @@ export function figureReads(database: Database.Database) {
   const copies = database.prepare<[], Waiting>(figureQueries.copies)
   const deliveries = database.prepare<[], Waiting>(figureQueries.deliveries)
   const unconfirmed = database.prepare<[], number>(figureQueries.unconfirmed).pluck()
-  const inFlight = database.prepare<{ since: number }, number>(figureQueries.inFlight).pluck()
+  const inFlight = database.prepare<{ since: number; now: number }, number>(figureQueries.inFlight).pluck()
   const none: Waiting = { count: 0, firstDueAt: null }
   // Of one moment: what leaves one count is in another.
-  return database.transaction((since: number): Omit<StoreFigures, 'writesWaiting'> => {
+  return database.transaction((since: number, now: number): Omit<StoreFigures, 'writesWaiting'> => {
     const amounts = new Map(totals.all().map(row => [row.name, row.amount]))
     return {
       jobs: jobCounts(amounts),
@@ -46,7 +46,7 @@ export function figureReads(database: Database.Database) {
       copies: copies.get() ?? none,
       deliveries: deliveries.get() ?? none,
       unconfirmed: unconfirmed.get() ?? 0,
-      inFlight: inFlight.get({ since }) ?? 0,
+      inFlight: inFlight.get({ since, now }) ?? 0,
       storedBytes: { input: amounts.get('bytes input') ?? 0, output: amounts.get('bytes output') ?? 0 },
     }
   })

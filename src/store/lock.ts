@@ -11,6 +11,8 @@ export type Lock = { release(): void }
 export function lockFolder(path: string): Lock {
   const database = new Database(path, { timeout: 0 })
   try {
+    // Nothing is ever written: a journal on the disk would only need room there.
+    database.pragma('journal_mode = MEMORY')
     database.exec('begin exclusive')
   } catch (error) {
     database.close()

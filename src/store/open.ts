@@ -11,6 +11,16 @@ const busyTimeoutMs = { writer: 5_000, reader: 250 } as const
  */
 export function openDatabase(path: string, role: keyof typeof busyTimeoutMs): Database.Database {
   const database = new Database(path, { timeout: busyTimeoutMs[role] })
+  try {
+    setUp(database, role)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function setUp(database: Database.Database, role: keyof typeof busyTimeoutMs): void {
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = FULL')
   database.pragma('foreign_keys = ON')
@@ -22,5 +32,4 @@ export function openDatabase(path: string, role: keyof typeof busyTimeoutMs): Da
     database.pragma('cache_size = -32768')
   }
   if (role === 'reader') database.pragma('query_only = ON')
-  return database
 }

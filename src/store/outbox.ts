@@ -38,7 +38,7 @@ export function eventReads(database: Database.Database) {
   )
   const ofOwner = database.prepare<After & { owner: string }, EventRecord>(ownerEventsSql)
   const all = database.prepare<After, EventRecord>(`select ${columns} from events where id > @after order by id limit @limit`)
-  const last = database.prepare<[], { id: number | null }>('select max(id) as id from events')
+  const last = database.prepare<[], { id: number; at: number }>('select id, at from events order by id desc limit 1')
   return {
     async eventsOf(jobId: string, after: number, limit: number): Promise<EventRecord[]> {
       return ofJob.all({ jobId, after, limit })
@@ -48,6 +48,9 @@ export function eventReads(database: Database.Database) {
     },
     async lastEventId(): Promise<number> {
       return last.get()?.id ?? 0
+    },
+    async lastEventAt(): Promise<number | null> {
+      return last.get()?.at ?? null
     },
   }
 }

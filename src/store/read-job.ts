@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import type { FileFacts, ImageRecord, InputRecord, JobRecord, TaskRecord } from '../domain/records.ts'
+import { queuePositionReader } from './queue-position.ts'
 import { type FileColumns, type ImageRow, type InputRow, type JobRow, parsedError, parsedUsage, type TaskRow } from './rows.ts'
 
 /*
@@ -25,7 +26,17 @@ const fileColumns = ['file', 'content_type', 'size_bytes', 'sha256', 'width', 'h
 
 const imageColumns = [
   ...fileColumns,
-  ...(['position', 'task_id', 'late', 'provider_url', 'copy_at', 'revised_prompt', 'created', 'arrived_at'] as const),
+  ...([
+    'position',
+    'task_id',
+    'late',
+    'provider_url',
+    'copy_at',
+    'copy_error',
+    'revised_prompt',
+    'created',
+    'arrived_at',
+  ] as const),
 ] as const satisfies readonly (keyof ImageRow)[]
 
 const inputColumns = [...fileColumns, 'position', 'role', 'url'] as const satisfies readonly (keyof InputRow)[]
@@ -90,9 +101,10 @@ function imageOf(line: ImageLine): ImageRecord {
     late: line[9] === 1,
     providerUrl: line[10],
     copyAt: line[11],
-    revisedPrompt: line[12],
-    created: line[13],
-    arrivedAt: line[14],
+    copyError: line[12],
+    revisedPrompt: line[13],
+    created: line[14],
+    arrivedAt: line[15],
   }
 }
 
@@ -119,6 +131,7 @@ function jobOf(line: JobLine, parts: Pick<JobRecord, 'tasks' | 'images' | 'input
     submittedAt: line[17],
     completedAt: line[18],
     expiresAt: line[19],
+    queuePosition: null,
     ...parts,
   }
 }
@@ -129,6 +142,7 @@ const inOrder = <Part extends { position: number }>(parts: Part[]): Part[] =>
 
 /** Reads one job; null where there is none. */
 export function jobReader(database: Database.Database): (id: string) => JobRecord | null {
+  const queuePosition = queuePositionReader(database)
   // The lines are what the text above says, of columns whose types the STRICT schema holds.
   const lines = database.prepare<{ id: string }>(jobSql).raw() as Database.Statement<[{ id: string }], Line>
   return id => {
@@ -143,6 +157,7 @@ export function jobReader(database: Database.Database): (id: string) => JobRecor
       else inputs.push(inputOf(line))
     }
     if (job === null) return null
-    return jobOf(job, { tasks: inOrder(tasks), images: inOrder(images), inputs: inOrder(inputs) })
+    const read = jobOf(job, { tasks: inOrder(tasks), images: inOrder(images), inputs: inOrder(inputs) })
+    return read.status === 'queued' ? { ...read, queuePosition: queuePosition(read) } : read
   }
 }

@@ -55,6 +55,7 @@ export type ImageRow = FileColumns & {
   late: number
   provider_url: string | null
   copy_at: number | null
+  copy_error: string | null
   revised_prompt: string | null
   created: number | null
   arrived_at: number

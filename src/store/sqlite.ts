@@ -12,10 +12,6 @@ export function makeReads(database: Database.Database) {
   const jobIdsByTask = database.prepare<{ taskId: string }, { job_id: string }>(
     'select job_id from tasks where provider_task_id = (select @taskId) order by id desc limit 10',
   )
-  const unanswered = database.prepare<object, { id: string }>(`
-    select id from jobs
-    where owner = @owner and fingerprint = @fingerprint and created_at > @createdAfter and answered_at is null
-    order by id desc limit @limit`)
   const durations = database.prepare<{ limit: number }, { model: string; size: string | null; durationMs: number }>(`
     select model, json_extract(params, '$.size') as size, completed_at - submitted_at as durationMs from (
       select model, params, status, completed_at, submitted_at from jobs
@@ -33,9 +29,6 @@ export function makeReads(database: Database.Database) {
     },
     async jobsByProviderTask(taskId: string): Promise<JobRecord[]> {
       return readJobs(jobIdsByTask.all({ taskId }))
-    },
-    async unanswered(a: { owner: string; fingerprint: string; createdAfter: number; limit: number }): Promise<string[]> {
-      return unanswered.all(a).map(row => row.id)
     },
     async recentDurations(limit: number): Promise<{ model: string; size: string | null; durationMs: number }[]> {
       return durations.all({ limit })
@@ -66,10 +59,19 @@ function dueReads(database: Database.Database) {
       expires_at as expiresAt
     from tasks where poll_at <= @now order by poll_at limit @limit`)
   const pollAt = database.prepare<[], { at: number | null }>('select min(poll_at) as at from tasks where poll_at is not null')
-  const copies = database.prepare<{ now: number; limit: number }, DueCopy>(`
-    select job_id as jobId, position, provider_url as providerUrl, copy_attempts as attempts
-    from images where copy_at <= @now order by copy_at limit @limit`)
-  const copyAt = database.prepare<[], { at: number | null }>('select min(copy_at) as at from images where copy_at is not null')
+  const copyHost = database
+    .prepare<{ after: string }, string | null>(
+      'select min(copy_host) from images where copy_at is not null and copy_host > @after',
+    )
+    .pluck()
+  const copies = database.prepare<{ host: string; isRetry: number; now: number; limit: number }, DueCopy>(`
+    select job_id as jobId, position, provider_url as providerUrl, copy_host as host, copy_attempts as attempts, copy_at as copyAt,
+      arrived_at as arrivedAt
+    from images indexed by images_to_copy_by_host
+    where copy_at is not null and copy_host = @host and (copy_attempts > 0) = @isRetry and copy_at <= @now order by copy_at limit @limit`)
+  const copyAt = database.prepare<{ after: number }, { at: number | null }>(
+    'select min(copy_at) as at from images where copy_at > @after',
+  )
   return {
     async nextQueuedAt(): Promise<number | null> {
       return queuedDue.get()?.at ?? null
@@ -84,10 +86,14 @@ function dueReads(database: Database.Database) {
       return pollAt.get()?.at ?? null
     },
     async dueCopies(now: number, limit: number): Promise<DueCopy[]> {
-      return copies.all({ now, limit })
+      const due: DueCopy[] = []
+      // From host to host: what is due from a dead one may be a hundred thousand, and is not walked through.
+      for (let host = copyHost.get({ after: '' }); typeof host === 'string'; host = copyHost.get({ after: host }))
+        for (const isRetry of [0, 1]) due.push(...copies.all({ host, isRetry, now, limit }))
+      return due
     },
-    async nextCopyAt(): Promise<number | null> {
-      return copyAt.get()?.at ?? null
+    async nextCopyAt(after = 0): Promise<number | null> {
+      return copyAt.get({ after })?.at ?? null
     },
   }
 }

@@ -54,7 +54,7 @@ export async function openStore(options: StoreOptions): Promise<JobStore & { mig
     ...writes,
     migrated,
     async figures({ now, unconfirmedCountsMs }) {
-      return { ...readFigures(now - unconfirmedCountsMs), writesWaiting: writer.waiting() }
+      return { ...readFigures(now - unconfirmedCountsMs, now), writesWaiting: writer.waiting() }
     },
     onChange(listener) {
       listeners.add(listener)

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import type { JobEventType } from '../domain/events.ts'
 import type { DeliveryAttempt, DueDelivery } from '../domain/records.ts'
-import { deliveryLeaseMs } from '../domain/retry.ts'
 import type { Changed } from './commands.ts'
 
 type NewDelivery = { jobId: string; kind: 'webhook' | 'callback'; type: JobEventType; url: string; at: number }
@@ -31,21 +30,25 @@ export function deliveryCommands(database: Database.Database, changed: Changed) 
       select id from deliveries indexed by deliveries_due_by_host
       where host = hosts.host and due_at <= @now order by due_at limit @limit)
     where hosts.host not in (select value from json_each(@busy)) order by due_at limit @limit`)
-  const lease = database.prepare("update deliveries set due_at = @until where id = @id and status = 'pending'")
+  const lease = database.prepare("update deliveries set claimed_by = @by, due_at = @until where id = @id and status = 'pending'")
+  // Looked for among those that wait: once, at a start.
+  const recover = database.prepare(`
+    update deliveries set claimed_by = null, due_at = @now
+    where due_at is not null and claimed_by is not null and claimed_by <> @by`)
   const attempt = database.prepare(`
     insert into delivery_attempts (delivery_id, at, status, duration_ms, answer) values (@id, @at, @status, @durationMs, @answer)`)
   const settle = database.prepare<object, { job_id: string }>(`
-    update deliveries set status = @status, attempts = attempts + 1, due_at = @dueAt where id = @id and status = 'pending' returning job_id`)
-  // One that waits for its next try is brought forward, unless it is due so soon that it may be under way.
+    update deliveries set status = @status, attempts = attempts + 1, due_at = @dueAt, claimed_by = null where id = @id and status = 'pending' returning job_id`)
+  // One that waits for its next try is brought forward, but none that is under way.
   const again = database.prepare(`
     update deliveries set status = 'pending', attempts = 0, due_at = @now
-    where job_id = @jobId and (status <> 'pending' or due_at > @now + ${deliveryLeaseMs}) and (@id is null or id = @id)`)
+    where job_id = @jobId and claimed_by is null and (@id is null or id = @id)`)
   return {
-    claimDeliveries(a: { now: number; until: number; limit: number; busyHosts: readonly string[] }): DueDelivery[] {
-      const { now, limit, busyHosts } = a
+    claimDeliveries(a: { by: string; now: number; until: number; limit: number; busyHosts: readonly string[] }): DueDelivery[] {
+      const { by, now, until, limit, busyHosts } = a
       const rows =
         busyHosts.length === 0 ? due.all({ now, limit }) : dueToOthers.all({ now, limit, busy: JSON.stringify(busyHosts) })
-      for (const { id } of rows) lease.run({ id, until: a.until })
+      for (const { id } of rows) lease.run({ id, by, until })
       return rows
     },
 
@@ -63,7 +66,11 @@ export function deliveryCommands(database: Database.Database, changed: Changed) 
     },
 
     deliveryPostponed(a: { id: string; dueAt: number }): void {
-      lease.run({ id: a.id, until: a.dueAt })
+      lease.run({ id: a.id, by: null, until: a.dueAt })
+    },
+
+    recoverDeliveries(a: { by: string; now: number }): number {
+      return recover.run(a).changes
     },
 
     redeliver(a: { jobId: string; id: string | null; now: number }): number {

@@ -4,14 +4,15 @@ import type { JobRecord } from '../domain/records.ts'
 import type { Created, NewJob } from '../domain/store.ts'
 import { clientTraceOf } from '../domain/trace.ts'
 import type { Changed } from './commands.ts'
+import { waitersInsert } from './write-waiters.ts'
 
 export function jobCommands(database: Database.Database, changed: Changed) {
   const insertJob = database.prepare(`
     insert into jobs (id, owner, status, model, counted_as, prompt, params, n, metadata, warnings, webhook_url, webhook_events, callback_url,
-      callback_base64, answered_at, fingerprint,
+      callback_base64, answered_at, caller, fingerprint,
       retry_of, created_at, expires_at, client_trace_id)
     values (@id, @owner, 'queued', @model, @countedAs, @prompt, @params, @n, @metadata, @warnings, @webhookUrl, @webhookEvents, @callbackUrl,
-      @callbackBase64, @answeredAt, @fingerprint,
+      @callbackBase64, @answeredAt, @caller, @fingerprint,
       @retryOf, @now, @expiresAt, @clientTraceId)`)
   const insertTask = database.prepare(`
     insert into tasks (job_id, owner, position, status, due_at, expires_at) values (@id, @owner, @position, 'queued', @now, @expiresAt)`)
@@ -20,7 +21,7 @@ export function jobCommands(database: Database.Database, changed: Changed) {
     values (@id, @position, @role, @url, @file, @contentType, @sizeBytes, @sha256, @width, @height)`)
   const insertEvent = database.prepare("insert into events (job_id, owner, type, at) values (@id, @owner, 'job.queued', @now)")
   const idempotency = idempotencyKeys(database)
-  const answered = database.prepare('update jobs set answered_at = @now where id = @jobId and answered_at is null')
+  const wait = waitersInsert(database)
   const remove = database.prepare("delete from jobs where id = @id and status in ('succeeded', 'failed', 'canceled', 'expired')")
 
   return {
@@ -43,7 +44,8 @@ export function jobCommands(database: Database.Database, changed: Changed) {
         webhookEvents: JSON.stringify(request.webhookEvents),
         callbackUrl: request.clientCallback?.url ?? null,
         callbackBase64: request.clientCallback?.base64 === true ? 1 : 0,
-        answeredAt: a.held ? null : now,
+        answeredAt: a.waiter === null ? now : null,
+        caller: a.waiter?.caller ?? null,
         fingerprint: a.fingerprint,
         retryOf: a.retryOf,
         now,
@@ -66,15 +68,12 @@ export function jobCommands(database: Database.Database, changed: Changed) {
       }
       for (let position = 0; position < a.tasks; position += 1) insertTask.run({ id, owner, position, now, expiresAt })
       insertEvent.run({ id, owner, now })
+      if (a.waiter !== null) wait(id, a.waiter)
       changed(id)
       return { kind: 'created' }
     },
 
     saveAnswer: (a: Parameters<typeof idempotency.saveAnswer>[0]): void => idempotency.saveAnswer(a),
-
-    jobAnswered(a: { jobId: string; now: number }): void {
-      answered.run(a)
-    },
 
     deleteJob(a: { jobId: string }): boolean {
       const deleted = remove.run({ id: a.jobId }).changes === 1

@@ -8,7 +8,7 @@ import type { Changed } from './commands.ts'
 import { type Moved, taskMover } from './move.ts'
 import { unfinishedTasks } from './rows.ts'
 import type { Moves } from './tally.ts'
-import { imageInserter } from './write-images.ts'
+import { imageInserter, warningAdder } from './write-images.ts'
 
 /** How many of a job's callbacks are noted; more are answered alike, but leave no row, so that no sender fills the disk. */
 const maxCallbacksNoted = 100
@@ -16,6 +16,7 @@ const maxCallbacksNoted = 100
 export function taskCommands(database: Database.Database, changed: Changed, tally: Moves) {
   const { move } = taskMover(database, changed, tally)
   const insertImages = imageInserter(database)
+  const addWarnings = warningAdder(database)
   const noteCallback = callbackNoter(database)
   const jobOf = database.prepare<{ id: number }, { job_id: string }>('select job_id from tasks where id = @id')
   const overdue = database.prepare<{ now: number; limit: number }, { id: number }>(`
@@ -23,6 +24,10 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
     order by expires_at limit @limit`)
   const stranded = database.prepare<{ by: string; now: number }, { id: number }>(`
     select id from ${unfinishedTasks} and status = 'submitting' and (claimed_by <> @by or claimed_until <= @now)`)
+  // Those that were canceled or expired while they were being submitted: they would be asked for when their claim is over.
+  const askForEnded = database.prepare(`
+    update tasks set poll_at = @pollAt
+    where poll_at > @pollAt and polls = 0 and provider_task_id is null and completed_at is not null`)
   // One that ended while it was asked for is not asked for again.
   const setPoll = database.prepare(`
     update tasks set polls = polls + 1, poll_at = case when charge = 'possible' then @pollAt end,
@@ -75,6 +80,7 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
       const { jobId } = moved.before
       const kept = result.kind === 'succeeded' && outcome !== 'duplicate'
       if (kept) insertImages({ jobId, taskId: a.taskId, late: outcome === 'late', result, now: a.now, copyAt: a.copyAt })
+      if (kept) addWarnings(jobId, result.warnings ?? [])
       if (a.receipt !== null)
         noteCallback({
           jobId,
@@ -109,6 +115,7 @@ export function taskCommands(database: Database.Database, changed: Changed, tall
     recoverClaims(a: { by: string; now: number; pollAt: number | null }): number {
       const rows = stranded.all({ by: a.by, now: a.now })
       for (const { id } of rows) move(id, { type: 'unconfirmed' }, a.now, { pollAt: a.pollAt })
+      if (a.pollAt !== null) askForEnded.run({ pollAt: a.pollAt })
       return rows.length
     },
 
@@ -153,9 +160,9 @@ function canceler(database: Database.Database, move: TaskMove) {
 
 /** Claims: which task is submitted next, and by whom. */
 function claiming(database: Database.Database, move: TaskMove) {
-  const running = database.prepare<{ since: number }, { count: number }>(`
+  const running = database.prepare<{ since: number; now: number }, { count: number }>(`
     select (select count(*) from ${unfinishedTasks} and status in ('submitting', 'submitted'))
-         + (select count(*) from ${unfinishedTasks} and status = 'unconfirmed' and submitted_at > @since) as count`)
+         + (select count(*) from ${unfinishedTasks} and status = 'unconfirmed' and submitted_at > @since and submitted_at <= @now) as count`)
   // The keys in turn, and of each key the oldest that is due: a key's thousand jobs don't hold up another key's first.
   const next = database.prepare<{ now: number }, { id: number; owner: string }>(`
     with waiting as (select distinct owner from tasks where status = 'queued')
@@ -169,7 +176,7 @@ function claiming(database: Database.Database, move: TaskMove) {
     on conflict (owner) do update set last_turn = excluded.last_turn`)
   return {
     claimTasks(a: Claim): ClaimedTask[] {
-      const places = a.maxInFlight - (running.get({ since: a.now - a.unconfirmedCountsMs })?.count ?? 0)
+      const places = a.maxInFlight - (running.get({ since: a.now - a.unconfirmedCountsMs, now: a.now })?.count ?? 0)
       let room = Math.min(places, a.limit ?? places)
       const claimed: ClaimedTask[] = []
       for (; room > 0; room -= 1) {

@@ -10,6 +10,8 @@ import { connectProvider } from '../provider/client.ts'
 import { type FetchPicture, parseFaults, type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
 import { openThrough } from '../steps/pass-through.ts'
 
+export { faultsProblem } from '../sandbox/sandbox.ts'
+
 /** The provider, and what fetches pictures from it and from everywhere else. */
 export type ProviderSide = {
   provider: Provider
@@ -25,13 +27,14 @@ export async function openProviderSide(
   { blobs, clock, log, baseUrl }: { blobs: Blobs; clock: Clock; log: Log; baseUrl: () => string },
 ): Promise<ProviderSide> {
   let sandbox: Sandbox | null = null
-  const fetcher = createFetcher({
+  const policy = {
     allowPrivate: config.fetchAllowPrivate,
     // Results may be edited again, the sandbox's and those we keep. Both addresses are known only once they are listened on.
     get allowedOrigins() {
       return sandbox === null ? [baseUrl()] : [sandbox.url, baseUrl()]
     },
-  })
+  }
+  const fetcher = createFetcher(policy, clock)
   if (config.provider === 'sandbox') sandbox = await openSandbox(config, log, fetcher)
   const provider = connectProvider({
     baseUrl: sandbox?.baseUrl ?? config.providerBaseUrl,

@@ -7,7 +7,7 @@ import { type CopyStep, startCopy } from '../steps/copy.ts'
 import { type NotifyDeps, startNotify } from '../steps/notify.ts'
 import { type PollStep, startPoll } from '../steps/poll.ts'
 import { startRetention } from '../steps/retention.ts'
-import { type SubmitStep, startSubmit } from '../steps/submit.ts'
+import { claimLeaseMs, type SubmitStep, startSubmit } from '../steps/submit.ts'
 import { startSweep } from '../steps/sweep.ts'
 import type { Addresses } from './addresses.ts'
 
@@ -54,7 +54,8 @@ export function startSteps(config: Config, deps: StepsDeps): Steps {
     onResult,
   })
   const notify = startNotify(deps)
-  const sweep = startSweep(deps)
+  const firstPollMs = Math.max(1_000 * config.pollAfterS, claimLeaseMs(config.submitTimeoutMs))
+  const sweep = startSweep({ ...deps, firstPollMs, pollEveryMs: 1_000 * config.pollEveryS })
   const retention = startRetention({ ...deps, retentionDays: config.retentionDays })
   return {
     submit,

@@ -89,10 +89,11 @@ describe('secrets in files', () => {
   ])('%s_FILE', (name, content, pick, expected) => {
     const { [name]: _inline, ...others }: Environment = real
     const paths: string[] = []
-    const config = readConfig({ ...others, [`${name}_FILE`]: ' /run/secrets/it ' }, path => {
+    const readFile = (path: string): string => {
       paths.push(path)
       return content
-    })
+    }
+    const config = readConfig({ ...others, [`${name}_FILE`]: ' /run/secrets/it ' }, { readFile })
     expect(pick(config)).toEqual(expected)
     expect(paths).toEqual(['/run/secrets/it'])
   })

@@ -12,7 +12,7 @@ function readFile(path: string): string {
   return text
 }
 
-export const read = (environment: Environment = {}): Config => readConfig(environment, readFile)
+export const read = (environment: Environment = {}): Config => readConfig(environment, { readFile })
 
 /** What is wrong with settings. */
 export function problemsOf(environment: Environment): readonly string[] {

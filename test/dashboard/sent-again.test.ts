@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasBrowser, launchBrowser } from '../support/browser.ts'
 import { type Running, startTestService } from '../support/service.ts'
@@ -15,7 +16,9 @@ async function maskedJob(service: Running) {
   for (const [name, value] of Object.entries(fields)) form.append(name, value)
   for (const name of ['image', 'mask']) {
     const { buffer } = await pictureFile()
-    form.append(name, new Blob([new Uint8Array(buffer)]), `${name}.png`)
+    // A mask has an alpha channel.
+    const bytes = name === 'mask' ? await sharp(buffer).ensureAlpha(0).png().toBuffer() : buffer
+    form.append(name, new Blob([new Uint8Array(bytes)]), `${name}.png`)
   }
   // This service's own answer.
   const { id } = (await (await service.call('/jobs', { method: 'POST', body: form })).json()) as { id: string }

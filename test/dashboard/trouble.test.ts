@@ -175,6 +175,20 @@ describe.skipIf(!hasBrowser)('when something is in the way', { timeout: 90_000 }
     await page.locator('.job-head [data-status=canceled]').waitFor()
   })
 
+  test('a picture that is not kept here yet is said to be so, with the way to the provider, and shown once it is', async () => {
+    const service = await startTestService()
+    const job = await submitJob(service, { prompt: 'grey fault:404-picture' })
+    const { page, forgive } = await visit(browser, service, { path: `#/jobs/${job.id}` })
+    forgive(/503 \(Service Unavailable\)/)
+    await page.getByRole('img', { name: 'could not be copied from the provider yet' }).first().waitFor()
+    const [image] = (await service.ended(job.id)).result?.data ?? []
+    const link = page.getByRole('link', { name: 'At the provider' })
+    expect(await link.getAttribute('href')).toBe(image?.provider_url)
+    const bytes = (await pictureFile()).buffer
+    await page.route('**/images/0?*', route => route.fulfill({ contentType: 'image/png', body: bytes }))
+    await page.locator('img[alt^="Picture 1 after"]').first().waitFor()
+  })
+
   test('webhooks are shown with each attempt, and sent again on demand', async () => {
     const receiver = await startReceiver(count => ({ status: count === 1 ? 410 : 204 }))
     const service = await startTestService({ WEBHOOK_ALLOW_PRIVATE: 'true' })

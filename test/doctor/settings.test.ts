@@ -40,6 +40,9 @@ describe('a variable', () => {
     ['WEBHOOK_SECRET', 'WEBHOOK_SECRETS'],
     ['API_KEYS_FLIE', 'API_KEYS_FILE'],
     ['port', 'PORT'],
+    ['BASE_URL', 'PROVIDER_BASE_URL'],
+    ['TASKS_PATH', 'PROVIDER_TASKS_PATH'],
+    ['delay_ms', 'SANDBOX_DELAY_MS'],
   ])('%s is told to be perhaps %s', (name, meant) => {
     expect(likelyTypos([name], settingNames())).toEqual([{ name, meant }])
   })
@@ -51,6 +54,8 @@ describe('a variable', () => {
     'LOGNAME',
     'NODE_ENV',
     'DB_HOST',
+    'URL',
+    'FAULTS',
     'SSH_AUTH_SOCK',
     'XDG_DATA_DIRS',
     'npm_config_port',

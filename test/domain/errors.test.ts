@@ -4,6 +4,7 @@ import { type ErrorCode, invalid, isDiskFull, ServiceError, statusOfCode } from 
 describe('an error that clients see', () => {
   test.each<[ErrorCode, number, string]>([
     ['invalid_request', 400, 'invalid_request_error'],
+    ['canceled', 400, 'invalid_request_error'],
     ['unauthorized', 401, 'authentication_error'],
     ['payment_required', 402, 'permission_error'],
     ['forbidden', 403, 'permission_error'],
@@ -13,10 +14,12 @@ describe('an error that clients see', () => {
     ['payload_too_large', 413, 'invalid_request_error'],
     ['unsupported_media_type', 415, 'invalid_request_error'],
     ['idempotency_mismatch', 422, 'invalid_request_error'],
+    ['expired', 424, 'invalid_request_error'],
     ['rate_limited', 429, 'rate_limit_error'],
     ['internal_error', 500, 'api_error'],
     ['bad_gateway', 502, 'api_error'],
     ['unavailable', 503, 'api_error'],
+    ['timeout', 504, 'api_error'],
     ['storage_full', 507, 'api_error'],
   ])('%s is answered with %i, of type %s', (code, status, type) => {
     expect(statusOfCode[code]).toBe(status)

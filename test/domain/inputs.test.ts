@@ -51,7 +51,9 @@ describe('the images', () => {
   })
 
   test('a data: URL that was not taken as a file says how to send one', () => {
-    expect(refusal(form(['prompt', 'x'], ['image', 'data:image/png;base64,AAAA'])).message).toContain('in a form, send a file')
+    expect(refusal(form(['prompt', 'x'], ['image', 'data:image/png;base64,AAAA'])).message).toContain(
+      'send the picture as a file',
+    )
   })
 
   test.each(['image/png', 'image/jpeg', 'image/webp'])('may be files of %s', contentType => {

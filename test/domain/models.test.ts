@@ -23,6 +23,11 @@ describe('the catalogue', () => {
     ['nano-banana', false, true, false, 16, 'ignored', 'ignored', true, 'url', 0.14],
     ['nano-banana-2', false, true, false, 16, 'ignored', 'ignored', true, 'url', 0.28],
     ['nano-banana-pro', false, true, false, 16, 'ignored', 'ignored', true, 'url', 0.35],
+    ['gpt-image-2.5-flare', false, false, true, 16, 'ignored', 'passed', false, 'b64_json', null],
+    ['gpt-image-2.5-sunburst', false, false, true, 16, 'ignored', 'passed', false, 'b64_json', null],
+    ['chatgpt-image-latest', false, false, true, 16, 'ignored', 'passed', false, 'b64_json', null],
+    ['dall-e-3', false, false, true, 16, 'ignored', 'passed', false, 'b64_json', null],
+    ['nano-banana-2-lite', false, true, false, 16, 'ignored', 'ignored', true, 'url', null],
   ] as const
 
   test.each(rows)('%s takes and gives what the provider documents', (...row) => {
@@ -40,6 +45,14 @@ describe('the catalogue', () => {
       credits: each,
     })
   })
+
+  test.each(['gpt-image-2:official', 'gpt-image-2:reverse', 'gpt-image-2.5-flare:official', 'nano-banana-pro:official'])(
+    '%s takes what the model before the colon takes, at a price that is not known',
+    id => {
+      expect(findModel(id)?.id).toBe(id.split(':')[0])
+      expect(credits(id, 1)).toBeNull()
+    },
+  )
 
   test('there are no other models, and the default is one of them', () => {
     expect(models.map(model => model.id)).toEqual(rows.map(row => row[0]))
@@ -199,6 +212,12 @@ describe('how a request goes to the provider', () => {
     'nano-banana': { ...filesOnly, 'a URL': 'form url' },
     'nano-banana-2': { ...filesOnly, 'a URL': 'form url' },
     'nano-banana-pro': { ...filesOnly, 'a URL': 'form url' },
+    'nano-banana-2-lite': { ...filesOnly, 'a URL': 'form url' },
+    'gpt-image-2.5-flare': filesOnly,
+    'gpt-image-2.5-sunburst': filesOnly,
+    'chatgpt-image-latest': filesOnly,
+    'dall-e-3': filesOnly,
+    'gpt-image-2:official': { ...filesOnly, 'a URL': 'json false', 'two URLs': 'json false' },
     'any-other': {
       'a URL': 'json false',
       'two URLs': 'json false',

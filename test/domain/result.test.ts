@@ -12,9 +12,17 @@ const stored = (name: string): StoredFile => ({
   width: 1,
   height: 1,
 })
-/** Files stand where texts like `(file:a)` stand. */
-const fileOf = (value: unknown): StoredFile | undefined =>
-  typeof value === 'string' && value.startsWith('(file:') ? stored(value.slice(6, -1)) : undefined
+const noPictures: Readonly<Record<string, Partial<StoredFile>>> = {
+  text: { contentType: 'text/plain' },
+  nothing: { contentType: 'text/plain', sizeBytes: 0 },
+  null: { contentType: 'application/octet-stream', sizeBytes: 3 },
+}
+/** Files stand where texts like `(file:a)` stand; some are none of a picture. */
+const fileOf = (value: unknown): StoredFile | undefined => {
+  if (typeof value !== 'string' || !value.startsWith('(file:')) return undefined
+  const name = value.slice(6, -1)
+  return { ...stored(name), ...noPictures[name] }
+}
 const read = (body: unknown) => parseResult(body, fileOf)
 const url = 'https://platform.cdn.xhuoapi.ai/a.png'
 const picture = (its: object = {}) => ({ url: null, file: null, revisedPrompt: null, ...its })
@@ -324,4 +332,62 @@ test('whatever is sent, reading it never throws, and a picture in it is found', 
     ),
     { numRuns: 500 },
   )
+})
+
+describe('a result with something in it that is no picture', () => {
+  const good = { b64_json: '(file:out-1)' }
+
+  test('has the good pictures, and a line for each of the others', () => {
+    const bad = [
+      { b64_json: '(file:text)' },
+      { b64_json: '(file:nothing)' },
+      { b64_json: '(file:null)' },
+      { b64_json: '' },
+      'word',
+      7,
+    ]
+    expect(read({ data: [good, ...bad, { url }] })).toEqual({
+      kind: 'succeeded',
+      taskId: null,
+      traceId: null,
+      created: null,
+      images: [picture({ file: stored('out-1') }), picture({ url })],
+      warnings: [
+        "item 2 of the result's 8 was left out: its base64 holds a text",
+        "item 3 of the result's 8 was left out: its base64 holds nothing",
+        "item 4 of the result's 8 was left out: its base64 holds 3 bytes",
+        "item 5 of the result's 8 was left out: it has neither a URL nor base64 that can be read",
+        "item 6 of the result's 8 was left out: it has neither a URL nor base64 that can be read",
+        "item 7 of the result's 8 was left out: it is no object",
+      ],
+    })
+  })
+
+  test('has what is at the URL where the base64 is no picture', () => {
+    expect(read({ data: [{ b64_json: '(file:text)', url }] })).toMatchObject({ images: [{ url, file: null }] })
+    expect(read({ data: [{ b64_json: '(file:null)', url: '(file:out-1)' }] })).toMatchObject({
+      images: [{ file: stored('out-1') }],
+    })
+    expect(read({ data: [{ b64_json: '(file:text)', url }] })).not.toHaveProperty('warnings')
+  })
+
+  test('keeps bytes of a kind that is not known', () => {
+    const unknown = { ...stored('out-1'), contentType: 'application/octet-stream', sizeBytes: 400 }
+    const result = parseResult({ data: [{ b64_json: 'x' }] }, value => (value === 'x' ? unknown : undefined))
+    expect(result).toMatchObject({ kind: 'succeeded', images: [{ file: unknown }] })
+  })
+
+  test('is none where nothing of it is a picture', () => {
+    expect(read({ data: [{ b64_json: '(file:text)' }, { b64_json: '(file:null)' }] })).toBeNull()
+    const error = { code: 'api_error', message: 'sorry' }
+    expect(read({ data: [{ b64_json: '(file:text)' }], error })).toMatchObject({ kind: 'failed', error })
+  })
+
+  test('names ten of them, and counts the rest', () => {
+    const result = read({ data: [good, ...Array.from({ length: 200 }, () => ({}))] })
+    expect(result).toMatchObject({ kind: 'succeeded' })
+    const warnings = result?.kind === 'succeeded' ? result.warnings : undefined
+    expect(warnings).toHaveLength(11)
+    expect(warnings?.at(-1)).toBe("190 more of the result's items were left out")
+  })
 })

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import {
   copyRetryAt,
   deliveryRetryAt,
+  isLastCopy,
   lateWindowMs,
   maxServerErrors,
   parseRetryAfter,
@@ -51,27 +52,44 @@ describe('a submit that was not accepted', () => {
 })
 
 describe('a copy that did not succeed', () => {
+  const dayMs = 86_400_000
+  const arrivedAt = now - 60_000
+
   test.each([
-    [1, 5_000],
-    [2, 10_000],
-    [10, 2_560_000],
-    [11, 3_600_000],
-    [33, 3_600_000],
-  ])('is tried again, after try %i, in %i ms give or take a fifth', (attempt, wait) => {
-    expect(copyRetryAt(attempt, now, 0)).toBe(now + wait * 0.8)
-    expect(copyRetryAt(attempt, now, 0.5)).toBe(now + wait)
+    [1, 1_000],
+    [2, 2_000],
+    [3, 4_000],
+    [12, 2_048_000],
+    [13, 3_600_000],
+    [100_000, 3_600_000],
+  ])('is tried again, after try %i, in %i ms give or take a fifth', (tries, wait) => {
+    expect(copyRetryAt(tries, arrivedAt, now, 0)).toBe(now + wait * 0.8)
+    expect(copyRetryAt(tries, arrivedAt, now, 0.5)).toBe(now + wait)
+    expect(copyRetryAt(tries, arrivedAt, now, 1)).toBe(now + wait * 1.2)
   })
 
-  test('is tried for about a day, and then no more', () => {
-    let at: number | null = 0
-    let last = 0
-    for (let attempt = 1; at !== null; attempt += 1) {
+  test.each([0, 0.5, 0.999])('is tried for a day, the last time when that is over, and then no more (chance %f)', luck => {
+    let at: number | null = arrivedAt
+    let last = arrivedAt
+    for (let tries = 1; at !== null; tries += 1) {
       last = at
-      at = copyRetryAt(attempt, at, 0.5)
-      expect(attempt).toBeLessThan(100)
+      expect(isLastCopy(tries, arrivedAt, at)).toBe(at >= arrivedAt + dayMs)
+      at = copyRetryAt(tries, arrivedAt, at, luck)
+      expect(tries).toBeLessThan(100)
     }
-    expect(last / 3_600_000).toBeGreaterThan(23)
-    expect(last / 3_600_000).toBeLessThan(26)
+    expect(last).toBe(arrivedAt + dayMs)
+  })
+
+  test('is tried for more than an hour even if its day went by while nobody could try', () => {
+    const back = arrivedAt + 10 * dayMs
+    let at: number | null = back
+    let last = back
+    for (let tries = 1; at !== null; tries += 1) {
+      last = at
+      at = copyRetryAt(tries, arrivedAt, at, 0)
+    }
+    expect(last - back).toBeGreaterThan(1_600_000)
+    expect(last - back).toBeLessThan(dayMs)
   })
 })
 

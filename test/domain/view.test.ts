@@ -25,6 +25,7 @@ function image(changes: Partial<ImageRecord> = {}): ImageRecord {
     ...arrived,
     providerUrl: 'https://cdn.example.com/0.png',
     copyAt: null,
+    copyError: null,
     revisedPrompt: null,
     created: 1777048863,
     ...changes,
@@ -47,6 +48,7 @@ function job(changes: Partial<JobRecord> = {}): JobRecord {
     fingerprint: 'f'.repeat(64),
     clientCallback: null,
     retryOf: null,
+    queuePosition: null,
     createdAt: noon,
     submittedAt: null,
     completedAt: null,
@@ -109,6 +111,7 @@ describe('a job on the wire', () => {
               error: null,
             },
           ],
+          queue_position: null,
           result: null,
           late_result: null,
           error: null,
@@ -178,6 +181,7 @@ describe('its pictures', () => {
           content_type: 'image/png',
           width: 1254,
           height: 1254,
+          stored: true,
         },
       ],
     })
@@ -194,7 +198,26 @@ describe('its pictures', () => {
       content_type: null,
       width: null,
       height: null,
+      stored: false,
     })
+  })
+
+  test('that are still to be copied are no reason for a warning, those that were given up are', () => {
+    const warnings = ['size was dropped: nano-banana ignores it']
+    const toCome = image({ copyAt: noon, copyError: 'answered 404' })
+    expect(view({ warnings, images: [toCome] }).warnings).toEqual(warnings)
+    const givenUp = image({ position: 1, copyError: 'answered 404' })
+    expect(view({ warnings, images: [toCome, givenUp] }).warnings).toEqual([
+      ...warnings,
+      'the picture images/1 could not be copied: its URL answered 404. It may still be at provider_url, and a GET of it tries again',
+    ])
+  })
+
+  test('whose kind is not known are named in a warning', () => {
+    const facts = { file: 'out-0', contentType: 'application/octet-stream', sizeBytes: 99, sha256: 'abc' }
+    const { warnings, result } = view({ images: [image(facts)] })
+    expect(warnings).toEqual([expect.stringContaining('images/0')])
+    expect(result?.data).toMatchObject([{ stored: true, content_type: 'application/octet-stream', width: null, height: null }])
   })
 
   test('have the time of their arrival where the provider tells none', () => {

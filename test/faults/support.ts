@@ -59,6 +59,8 @@ export const urlResult = (url: string): object => ({ success: true, created: 1_7
 export type Submit = { prompt: string; taskId: string; callbackUrl: string }
 
 export type ProviderHooks = {
+  /** No submit is ever answered. */
+  silent?: boolean
   /** A submit has come whole, and nothing of its answer has left. */
   arrived?: (submit: Submit) => void
   /** Its answer has left. */
@@ -99,6 +101,7 @@ export async function startProvider(hooks: ProviderHooks = {}): Promise<Provider
     submits.push(submit)
     byPrompt.set(submit.prompt, submit)
     provider.hooks.arrived?.(submit)
+    if (provider.hooks.silent === true) return
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify({ task_id: submit.taskId }), () => provider.hooks.answered?.(submit))
   }
@@ -116,6 +119,8 @@ export async function startProvider(hooks: ProviderHooks = {}): Promise<Provider
   }
 
   const server = createServer((incoming, response) => {
+    // At its start a service asks whether it is itself that answers here.
+    if (incoming.url?.endsWith('/healthz') === true) return void response.writeHead(404).end()
     if (incoming.method === 'GET') return provider.hooks.file?.(response)
     const chunks: Buffer[] = []
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk))

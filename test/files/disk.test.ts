@@ -48,7 +48,7 @@ describe('a disk', () => {
     expect(await everythingIn(root)).toEqual(['other', `other/${other.name}`])
   })
 
-  test('lists the jobs, and their files with the time of their last change, half-written ones too', async () => {
+  test('lists the jobs and their files, half-written ones too', async () => {
     const { root, disk } = await newDisk()
     const file = await store(disk, 'one', Buffer.from('x'))
     await mkdir(join(root, 'two'))
@@ -57,14 +57,52 @@ describe('a disk', () => {
     const jobIds: string[] = []
     for await (const jobId of disk.jobIds()) jobIds.push(jobId)
     expect(jobIds.toSorted()).toEqual(['one', 'two'])
-    const touchedAt = Math.trunc((await stat(disk.pathOf('one', file.name))).ctimeMs)
     expect(await disk.files('one')).toEqual([file.name])
-    expect(await disk.touchedAt('one')).toBeGreaterThanOrEqual(touchedAt)
-    expect(await disk.touchedAt('three')).toBe(0)
     expect(await disk.files('two')).toEqual(['.out-0.part'])
     expect(await disk.files('three')).toEqual([])
     await disk.remove('two', '.out-0.part')
     expect(await disk.files('two')).toEqual([])
+  })
+})
+
+describe('how long a folder has been left alone', () => {
+  const hourMs = 3_600_000
+
+  test('begins anew with each file that this process opens, closes or links, whatever any clock says', async () => {
+    let uptimeMs = 7 * hourMs
+    const disk = await openDisk(await newFolder(), () => uptimeMs)
+    const sink = disk.create('job', 'out')
+    await sink.write(aMegabyte)
+    uptimeMs += 30 * hourMs
+    expect(await disk.leftAloneForMs('job')).toBe(0)
+    const { name } = await sink.finish()
+    expect(await disk.leftAloneForMs('job')).toBe(0)
+    uptimeMs += hourMs
+    expect(await disk.leftAloneForMs('job')).toBe(hourMs)
+    await disk.link('job', name, 'other')
+    expect(await disk.leftAloneForMs('other')).toBe(0)
+    const given = disk.create('given-up', 'out')
+    await given.write(aMegabyte)
+    await given.discard()
+    uptimeMs += hourMs
+    expect(await disk.leftAloneForMs('given-up')).toBe(hourMs)
+  })
+
+  test('goes by the clock of the file system for what an earlier process left, and on from there by how long this one runs', async () => {
+    const { root, disk: earlier } = await newDisk()
+    await store(earlier, 'job', Buffer.from('x'))
+    let uptimeMs = 0
+    const disk = await openDisk(root, () => uptimeMs)
+    const atStartMs = await disk.leftAloneForMs('job')
+    expect(atStartMs).toBeGreaterThanOrEqual(0)
+    uptimeMs += 30 * hourMs
+    expect(await disk.leftAloneForMs('job')).toBeCloseTo(atStartMs + 30 * hourMs)
+    expect(await everythingIn(root)).toHaveLength(2)
+  })
+
+  test('is without an end where there is no folder', async () => {
+    const { disk } = await newDisk()
+    expect(await disk.leftAloneForMs('job')).toBe(Number.POSITIVE_INFINITY)
   })
 })
 

@@ -97,3 +97,33 @@ test('random bytes are refused or are what parsing them at once gives', async ()
     { numRuns: 3000 },
   )
 })
+
+test('pictures that are no base64 leave an empty string, if that is asked for, and the others are kept', async () => {
+  const bench = await newBench()
+  const good = fc
+    .uint8Array({ minLength: 1, maxLength: 40 })
+    .map(bytes => ({ bad: false, text: Buffer.from(bytes).toString('base64') }))
+  // No text with an exclamation mark in it is base64.
+  const bad = fc
+    .string({ unit: 'binary', maxLength: 40 })
+    .map(text => ({ bad: true, text: `${text.toWellFormed()}!${text.toWellFormed()}` }))
+  const words = fc.constantFrom('!"', '"!', '\\!', '!\\', '\\"!', '!\\\\"', 'error: "no" \\').map(text => ({ bad: true, text }))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.oneof(good, bad, words), { maxLength: 6 }),
+      fc.nat(),
+      fc.nat(),
+      async (items, spelling, cutting) => {
+        const value = { data: items.map(({ text }) => ({ b64_json: text, after: '"' })) }
+        const body = Buffer.from(spell(value, chanceOf(spelling)))
+        const lifted = await bench.lift(cut(body, cutting), { leavesBadEmpty: true })
+        const expected = { data: items.map(({ bad: isBad, text }) => ({ b64_json: isBad ? '' : text, after: '"' })) }
+        expect(await bench.read(lifted)).toEqual(readAtOnce(Buffer.from(JSON.stringify(expected)), selectByKey))
+        await bench.disk.removeJob('job')
+        if (items.some(item => item.bad)) await bench.liftError(cut(body, cutting))
+        await bench.disk.removeJob('job')
+      },
+    ),
+    { numRuns: 500 },
+  )
+})

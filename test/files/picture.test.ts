@@ -1,61 +1,89 @@
-import sharp from 'sharp'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { contentTypeOf, pictureHeadBytes, pixelSizeOf } from '../../src/files/picture.ts'
+import { shownSizeOf } from '../../src/files/decoder.ts'
+import { type PixelSize, pictureHeadBytes, shownSizeInHead } from '../../src/files/picture.ts'
+import { testFolder } from '../support/folder.ts'
+import { arithmetic, clippedAvif, turnedAvif, withSegments } from '../support/odd-pictures.ts'
+import { picture } from '../support/pictures.ts'
 
-const drawing = sharp({ create: { width: 37, height: 23, channels: 3, background: '#c30' } })
-const pictures = [
-  ['image/png', () => drawing.clone().png().toBuffer()],
-  ['image/jpeg', () => drawing.clone().jpeg().toBuffer()],
-  ['image/jpeg', () => drawing.clone().jpeg({ progressive: true }).withMetadata({ orientation: 6 }).toBuffer()],
-  ['image/webp', () => drawing.clone().webp().toBuffer()],
-  ['image/webp', () => drawing.clone().webp({ lossless: true }).toBuffer()],
-  ['image/gif', () => drawing.clone().gif().toBuffer()],
-  ['image/avif', () => drawing.clone().avif().toBuffer()],
-] as const
+const size = { width: 37, height: 23 }
+const turned = { width: 23, height: 37 }
+const drawing = sharp({ create: { ...size, channels: 3, background: '#c30' } })
+const turn = (one: Sharp): Sharp => one.withMetadata({ orientation: 6 })
 
-describe('a picture', () => {
-  test.for(pictures)('of type %s is known by its bytes, and its size as it is stored', async ([contentType, make]) => {
-    const bytes = await make()
-    expect(contentTypeOf(bytes)).toBe(contentType)
-    expect(pixelSizeOf(bytes)).toEqual({ width: 37, height: 23 })
+async function fileOf(bytes: Uint8Array): Promise<string> {
+  const path = join(await testFolder(), '.out-1.part')
+  await writeFile(path, bytes)
+  return path
+}
+
+/** The plain ones: their own bytes say how they are shown. */
+const plain: readonly (readonly [string, () => Promise<Buffer>, PixelSize])[] = [
+  ['PNG', () => drawing.clone().png().toBuffer(), size],
+  ['JPEG', () => drawing.clone().jpeg().toBuffer(), size],
+  ['JPEG that is turned', () => turn(drawing.clone().jpeg({ progressive: true })).toBuffer(), turned],
+  ['WebP', () => drawing.clone().webp().toBuffer(), size],
+  ['WebP, lossless', () => drawing.clone().webp({ lossless: true }).toBuffer(), size],
+  ['GIF', () => drawing.clone().gif().toBuffer(), size],
+]
+
+/** Those that a decoder has to be asked about. */
+const odd: readonly (readonly [string, () => Promise<Buffer>, PixelSize])[] = [
+  ['PNG that is turned', () => turn(drawing.clone().png()).toBuffer(), turned],
+  ['WebP that is turned', () => turn(drawing.clone().webp()).toBuffer(), turned],
+  [
+    'JPEG whose frame header stands far behind',
+    async () => withSegments(await picture({ ...size, format: 'jpeg' }), 700_000),
+    size,
+  ],
+  ['such a JPEG that is turned', async () => withSegments(await turn(drawing.clone().jpeg()).toBuffer(), 140_000), turned],
+  ['JPEG that is coded arithmetically', async () => arithmetic(await picture({ ...size, format: 'jpeg' })), size],
+  ['AVIF', () => picture({ ...size, format: 'avif' }), size],
+  ['AVIF that is turned', () => turnedAvif(size, 1), turned],
+  ['AVIF that is turned by a half', () => turnedAvif(size, 2), size],
+  [
+    'AVIF with a clean aperture',
+    () => clippedAvif({ width: 63, height: 48 }, { width: 40, height: 30 }),
+    { width: 40, height: 30 },
+  ],
+]
+
+describe('the size at which a picture is shown', () => {
+  test.for(plain)('is read off the first bytes of a %s', async ([, make, shown]) => {
+    expect(shownSizeInHead(await make())).toEqual(shown)
   })
 
-  test.for(pictures)('of type %s that is cut anywhere has its size or none', async ([, make]) => {
+  test.for(odd)('is not guessed of a %s: a decoder reads it', async ([, make, shown]) => {
+    const bytes = await make()
+    expect(shownSizeInHead(bytes.subarray(0, pictureHeadBytes))).toBeNull()
+    expect(await shownSizeOf(await fileOf(bytes))).toEqual(shown)
+  })
+
+  test.for([...plain, ...odd])('of a %s is what a decoder makes of it', async ([name, make, shown]) => {
+    // Its header says more than its bytes keep: there is nothing to decode.
+    if (name.includes('arithmetically')) return
+    const { info } = await sharp(await make())
+      .autoOrient()
+      .raw()
+      .toBuffer({ resolveWithObject: true })
+    expect({ width: info.width, height: info.height }).toEqual(shown)
+  })
+
+  test.for(plain)('of a %s that is cut anywhere is there or not', async ([, make, shown]) => {
     const bytes = await make()
     for (let length = 0; length < bytes.length; length += 1) {
-      const size = pixelSizeOf(bytes.subarray(0, length))
-      if (size !== null) expect(size).toEqual({ width: 37, height: 23 })
+      const cut = shownSizeInHead(bytes.subarray(0, length))
+      if (cut !== null) expect(cut).toEqual(shown)
     }
   })
 
-  test('whose major brand is another is known as AVIF by a compatible one', async () => {
-    const bytes = await drawing.clone().avif().toBuffer()
-    bytes.write('mif1', 8)
-    expect(contentTypeOf(bytes)).toBe('image/avif')
-    expect(pixelSizeOf(bytes)).toEqual({ width: 37, height: 23 })
-  })
-
-  test('cut short within a larger memory takes no size from what lies behind it', () => {
+  test('is not taken from what lies behind a short file in a larger memory', () => {
     const memory = Buffer.alloc(64, 7)
     memory.write('RIFF\x40\0\0\0WEBPVP8 ', 'latin1')
-    expect(pixelSizeOf(memory.subarray(0, 29))).toBeNull()
-    expect(pixelSizeOf(memory.subarray(0, 30))).toEqual({ width: 0x0707, height: 0x0707 })
-  })
-
-  test('of no kind that we know is just bytes, without a size', () => {
-    for (const text of [
-      '',
-      'G',
-      'GIF88a',
-      '<svg width="9" height="9"/>',
-      'RIFF....WAVE',
-      '%PDF-1.7',
-      'BM......',
-      '\0\0\0\x18ftypheic',
-    ]) {
-      expect(contentTypeOf(Buffer.from(text, 'latin1'))).toBe('application/octet-stream')
-      expect(pixelSizeOf(Buffer.from(text, 'latin1'))).toBeNull()
-    }
+    expect(shownSizeInHead(memory.subarray(0, 29))).toBeNull()
+    expect(shownSizeInHead(memory.subarray(0, 30))).toEqual({ width: 0x0707, height: 0x0707 })
   })
 })
 
@@ -66,27 +94,42 @@ function box(name: string, inner: Buffer): Buffer {
 }
 
 describe('a hostile header', () => {
-  const fillings: [string, (head: Buffer) => void][] = [
-    ['segments of length zero', head => head.fill(0, 4)],
-    ['segments of length one', head => head.fill('\0\x01', 4, 'latin1')],
-    ['nothing but markers', head => head.fill(0xff, 4)],
-    ['a marker every four bytes', head => head.fill('\0\x02\xff\xee', 4, 'latin1')],
-    ['EXIF without end', head => head.fill('\0\x10Exif\0\0MM\0*\0\0\0\x08\xff\xff\xff\xee', 4, 'latin1')],
+  const fillings: [string, string, (head: Buffer) => void][] = [
+    ['JPEG with segments of length zero', '\xff\xd8\xff\xe0', head => head.fill(0, 4)],
+    ['JPEG with segments of length one', '\xff\xd8\xff\xe0', head => head.fill('\0\x01', 4, 'latin1')],
+    ['JPEG with nothing but markers', '\xff\xd8\xff\xe0', head => head.fill(0xff, 4)],
+    ['JPEG with a marker every four bytes', '\xff\xd8\xff\xe0', head => head.fill('\0\x02\xff\xee', 4, 'latin1')],
+    [
+      'JPEG with EXIF without end',
+      '\xff\xd8\xff\xe0',
+      head => head.fill('\0\x10Exif\0\0MM\0*\0\0\0\x08\xff\xff\xff\xee', 4, 'latin1'),
+    ],
+    ['PNG with chunks of no bytes', '\x89PNG\r\n\x1a\n', head => head.fill('\0\0\0\0abcdcrc.', 8, 'latin1')],
+    ['PNG with a chunk that is too long', '\x89PNG\r\n\x1a\n', head => head.fill('\xff\xff\xff\xffabcd', 8, 'latin1')],
+    ['WebP', 'RIFF\xff\xff\xff\xffWEBPVP8X', head => head.fill(0xff, 16)],
   ]
 
-  test.for(fillings)('of a JPEG with %s costs little and has no size', ([, fill]) => {
-    const head = Buffer.from('\xff\xd8\xff\xe0'.padEnd(pictureHeadBytes), 'latin1')
+  test.for(fillings)('of a %s costs little and has no size', async ([, start, fill]) => {
+    const head = Buffer.from(start.padEnd(pictureHeadBytes), 'latin1')
     fill(head)
     const startedAt = performance.now()
-    expect(pixelSizeOf(head)).toBeNull()
+    expect(shownSizeInHead(head)).toBeNull()
     expect(performance.now() - startedAt).toBeLessThan(1000)
+    expect(await shownSizeOf(await fileOf(head))).toBeNull()
   })
 
-  test('of an AVIF with thousands of boxes costs little', () => {
+  test('of an AVIF with thousands of boxes has no size, and ends', async () => {
     const sizes = Buffer.concat(Array.from({ length: 6000 }, () => box('ispe', Buffer.alloc(12, 1))))
     const meta = box('meta', Buffer.concat([Buffer.alloc(4), box('iprp', box('ipco', sizes))]))
-    const startedAt = performance.now()
-    pixelSizeOf(Buffer.concat([box('ftyp', Buffer.from('avif\0\0\0\0')), meta]))
-    expect(performance.now() - startedAt).toBeLessThan(1000)
+    const bytes = Buffer.concat([box('ftyp', Buffer.from('avif\0\0\0\0')), meta])
+    expect(shownSizeInHead(bytes)).toBeNull()
+    expect(await shownSizeOf(await fileOf(bytes))).toBeNull()
+  })
+
+  test('that states more pixels than can be decoded costs nothing', async () => {
+    const bytes = await turn(drawing.clone().png()).toBuffer()
+    bytes.writeUInt32BE(2 ** 30, 16)
+    bytes.writeUInt32BE(2 ** 30, 20)
+    expect(await shownSizeOf(await fileOf(bytes))).toBeNull()
   })
 })

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
+import { withSegments } from '../support/odd-pictures.ts'
+import { picture } from '../support/pictures.ts'
 import { aMegabyte, bytesOf, everythingIn, newDisk, newFolder, rejection, store } from './folder.ts'
 
 describe('a file', () => {
@@ -52,8 +54,17 @@ describe('a file', () => {
 
   test('of no kind that we know is kept all the same', async () => {
     const { disk } = await newDisk()
-    const file = await store(disk, 'job', Buffer.from('hello'))
-    expect(file).toMatchObject({ sizeBytes: 5, contentType: 'application/octet-stream', width: null, height: null })
+    const file = await store(disk, 'job', Buffer.from('\0\x01\x02hello'))
+    expect(file).toMatchObject({ sizeBytes: 8, contentType: 'application/octet-stream', width: null, height: null })
+  })
+
+  test('of whose size only the whole file tells is asked about before it has its name', async () => {
+    const { disk } = await newDisk()
+    const bytes = withSegments(await picture({ width: 31, height: 17, format: 'jpeg' }), 700_000)
+    expect(await store(disk, 'job', bytes)).toMatchObject({ contentType: 'image/jpeg', width: 31, height: 17 })
+    const broken = Buffer.from('\xff\xd8\xff\xe0'.padEnd(300_000, '\0'), 'latin1')
+    expect(await store(disk, 'job', broken)).toMatchObject({ contentType: 'image/jpeg', width: null, height: null })
+    expect(await disk.files('job')).toHaveLength(2)
   })
 
   test('has a name that begins with its label, and is for nobody else to read', async () => {

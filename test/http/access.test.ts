@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { JobView } from '../../src/domain/view.ts'
 import { dataUrl, picture } from '../support/pictures.ts'
 import { type Running, startTestService } from '../support/service.ts'
@@ -207,4 +207,32 @@ test('an address is remembered however many others come after it', async () => {
   expect(await ask('203.0.113.1')).toBe(404)
   for (let index = 0; index < 5_100; index += 1) await ask(`10.1.${index >> 8}.${index & 255}`)
   expect(await ask('203.0.113.1')).toBe(429)
+})
+
+test('a client is never told to wait for more than a minute, though its window is longer', async () => {
+  const service = await startTestService({ ...keys, RATE_LIMIT_MAX: '1', RATE_LIMIT_WINDOW_S: '3600' })
+  expect(await callsUntilLimited(() => service.submit({}, bearer('key-of-ann')))).toBe(1)
+})
+
+test('a clock that is set back shuts nobody out', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  try {
+    const service = await startTestService({ ...keys, RATE_LIMIT_MAX: '1', RATE_LIMIT_WINDOW_S: '1' })
+    const ask = async () => (await service.submit({}, bearer('key-of-ann'))).status
+    await expect.poll(ask, { interval: 1, timeout: 20_000 }).toBe(429)
+    vi.setSystemTime(Date.now() - 3_600_000)
+    await expect.poll(ask, { interval: 50, timeout: 20_000 }).toBe(400)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('other API keys hold from the moment on at which they are put in their place', async () => {
+  const service = await startTestService(keys)
+  const job = await jobOf(service, 'key-of-ann')
+  const ask = async (key: string) => (await service.call(`/jobs/${job.id}`, { headers: bearer(key) })).status
+  service.replaceApiKeys([{ name: 'ann', secret: 'new-key-of-ann' }])
+  expect([await ask('new-key-of-ann'), await ask('key-of-ann'), await ask('key-of-bob'), await ask('key-of-admin')]).toEqual([
+    200, 401, 401, 200,
+  ])
 })

@@ -63,6 +63,16 @@ test('an unknown, forged or tampered token is a 404 before a byte of the body ha
   expect((await jobNow(service, job)).status).toBe('processing')
 })
 
+test('what comes with a wrong token is neither parsed nor stored', async () => {
+  const service = await startTestService()
+  const { job, path } = await openJob(service)
+  const before = await storedFiles(service)
+  const large = JSON.stringify({ ...success, data: [{ b64_json: (await pictureOfSize(300_000)).toString('base64') }] })
+  for (const body of [JSON.stringify(success), large, '{ not json'])
+    expect(await refusalOf(await send(service, `${path.slice(0, -2)}AA`, body))).toMatchObject({ status: 404, code: 'not_found' })
+  expect([await storedFiles(service), await noted(service, job)]).toEqual([before, []])
+})
+
 test('a token of a job that was deleted is a 404, and of a large body not a byte is read', async () => {
   const service = await startTestService()
   const { job, path } = await openJob(service)
@@ -83,16 +93,38 @@ test('only a POST is a callback', async () => {
   for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'HEAD']) expect((await service.call(path, { method })).status).toBe(404)
 })
 
-test('a callback that is too large is refused by its length at once, and without one as it comes', async () => {
+test('a callback that is too large meets one fate, whether its length says so or its bytes do', async () => {
   const service = await startTestService({ MAX_CALLBACK_BYTES: '200000' })
-  const { job, path } = await openJob(service)
-  const announced = await sendRaw(service.url, head(`POST ${path}`, { 'content-length': 200_001 }))
-  expect([announced.status, JSON.parse(announced.body)]).toMatchObject([413, { error: { code: 'payload_too_large' } }])
   const text = JSON.stringify({ ...success, data: [{ b64_json: (await pictureOfSize(200_000)).toString('base64') }] })
-  const streamed = `${head(`POST ${path}`, { 'transfer-encoding': 'chunked' })}${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`
-  expect((await sendRaw(service.url, streamed)).status).toBe(413)
-  expect((await jobNow(service, job)).status).toBe('processing')
-  expect((await send(service, path, success)).status).toBe(200)
+  const framings = [
+    head('POST PATH', { 'content-length': text.length }),
+    `${head('POST PATH', { 'transfer-encoding': 'chunked' })}${text.length.toString(16)}\r\n`,
+  ]
+  let asked = 0
+  for (const framing of framings) {
+    const { job, path } = await openJob(service)
+    const answer = await sendRaw(service.url, `${framing.replace('PATH', path)}${text}\r\n0\r\n\r\n`)
+    expect([answer.status, JSON.parse(answer.body)]).toMatchObject([413, { error: { code: 'payload_too_large' } }])
+    expect(await noted(service, job)).toMatchObject([{ outcome: 'malformed' }])
+    expect(
+      service.log.lines.filter(({ event, fields }) => event === 'callback.malformed' && fields['job'] === job.id),
+    ).toHaveLength(1)
+    // Its task is asked for at once, long before POLL_AFTER_S.
+    const before = asked
+    await until(() => service.log.lines.filter(({ event }) => event === 'poll.done').length > before)
+    asked = service.log.lines.filter(({ event }) => event === 'poll.done').length
+    expect((await jobNow(service, job)).status).toBe('processing')
+    expect((await send(service, path, success)).status).toBe(200)
+  }
+})
+
+test('a callback that is longer than a result may be, and is not JSON, is a 400 and not too large', async () => {
+  const service = await startTestService()
+  for (const body of ['x'.repeat(5_000_000), `{"a": "${'x'.repeat(5_000_000)}"}`]) {
+    const { job, path } = await openJob(service)
+    expect(await refusalOf(await send(service, path, body))).toMatchObject({ status: 400, code: 'invalid_request' })
+    expect(await noted(service, job)).toMatchObject([{ outcome: 'malformed', bytes: expect.any(Number) }])
+  }
 })
 
 test('what cannot be read is a 400, is noted, and loses nothing that comes after it', async () => {

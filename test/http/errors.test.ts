@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import { expect, test } from 'vitest'
 import { addAccess } from '../../src/http/access.ts'
 import { makeErrorHandler, toServiceError } from '../../src/http/errors.ts'
+import { makeKeyring } from '../../src/http/keyring.ts'
 import { dataUrl, picture } from '../support/pictures.ts'
 import { startTestService, testLog } from '../support/service.ts'
 import { refusalOf } from './refusals.ts'
@@ -61,8 +62,7 @@ test('a route that does not say who may call it is closed', async () => {
   const app = Fastify()
   app.setErrorHandler(makeErrorHandler(testLog()))
   await addAccess(app, {
-    apiKeys: [],
-    adminKey: null,
+    keyring: makeKeyring([], null),
     rateLimitMax: 100,
     rateLimitWindowS: 60,
     baseUrl: () => 'http://localhost:3000',

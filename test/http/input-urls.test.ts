@@ -1,9 +1,11 @@
+import type { ServerResponse } from 'node:http'
 import { expect, test } from 'vitest'
 import type { JobView } from '../../src/domain/view.ts'
 import { serve } from '../net/servers.ts'
+import { testClock } from '../support/clock.ts'
 import { dataUrl, picture, pictureOfSize } from '../support/pictures.ts'
 import { type Running, startTestService } from '../support/service.ts'
-import { refusalOf, storedFiles } from './refusals.ts'
+import { refusalOf, storedFiles, until } from './refusals.ts'
 
 const png = await picture()
 
@@ -126,4 +128,37 @@ test('a picture that a model takes only as a file is fetched before the answer, 
   }
   expect(service.sandbox?.charges).toBe(0)
   expect(await (await submit(`${server.origin}/good.png`)).json()).toMatchObject({ inputs: [{ content_type: 'image/png' }] })
+})
+
+test('an input that breaks off, or comes slower than 1 kB/s, is asked for once more before it is refused', async () => {
+  const clock = testClock()
+  const answers: ((response: ServerResponse) => void)[] = []
+  const server = await serve((_request, response) => answers.shift()?.(response))
+  const service = await startTestService({ FETCH_ALLOW_PRIVATE: 'true' }, { clock })
+  const submit = (): Promise<Response> =>
+    service.submit({ prompt: 'fault:lost', image: `${server.origin}/a.png`, model: 'gpt-image-1' })
+  const good = (response: ServerResponse): void => void response.end(png)
+  const broken = (response: ServerResponse): void => {
+    response.writeHead(200, { 'content-length': png.length }).write(png.subarray(0, 9), () => response.destroy())
+  }
+  const begun = Promise.withResolvers<void>()
+  const trickling = (response: ServerResponse): void => {
+    response.writeHead(200).write(png.subarray(0, 9), () => begun.resolve())
+  }
+  answers.push(broken, good)
+  expect((await submit()).status).toBe(202)
+  answers.push(broken, broken)
+  expect(await refusalOf(await submit())).toMatchObject({
+    status: 400,
+    param: 'image',
+    message: expect.stringContaining('broke off'),
+  })
+  const before = clock.waiting()
+  answers.push(trickling, good)
+  const slow = submit()
+  await begun.promise
+  await until(() => clock.waiting() > before)
+  await clock.advance(10_000)
+  expect((await slow).status).toBe(202)
+  expect(answers).toEqual([])
 })

@@ -3,49 +3,11 @@ import { connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { testClock } from '../support/clock.ts'
 import { testFolder } from '../support/folder.ts'
-import { dataUrl, picture } from '../support/pictures.ts'
-import { type Running, startTestService } from '../support/service.ts'
+import { picture } from '../support/pictures.ts'
+import { startTestService } from '../support/service.ts'
+import { accepted, body, leave, logged, path, post, retry, send } from './edits.ts'
 import { until } from './refusals.ts'
 import { head } from './wire.ts'
-
-const path = '/v1/images/edits'
-const retry = { 'x-stainless-retry-count': '1' }
-const body = async (changes = {}) => ({ model: 'gpt-image-1', prompt: 'dark', image: dataUrl(await picture()), ...changes })
-
-type Answered = { status: number; headers: Headers; jobId: string; code: string; text: string }
-
-function send(service: Running, content: object, headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
-  return service.call(path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(content),
-    ...(signal === undefined ? {} : { signal }),
-  })
-}
-
-async function post(service: Running, content: object, headers: Record<string, string> = {}): Promise<Answered> {
-  const answer = await send(service, content, headers)
-  const text = await answer.text()
-  const told = JSON.parse(text) as { job_id?: string; task_id?: string; error?: { job_id: string; code: string } }
-  const jobId = told.error?.job_id ?? told.job_id ?? ''
-  return { status: answer.status, headers: answer.headers, jobId, code: told.error?.code ?? '', text }
-}
-
-const logged = (service: Running, event: string): number => service.log.lines.filter(line => line.event === event).length
-const accepted = (service: Running): string[] =>
-  service.log.lines.filter(line => line.event === 'job.accepted').map(line => String(line.fields['job']))
-
-/** A client that goes away once its job is at the provider. */
-async function leave(service: Running, content: object, headers: Record<string, string> = {}): Promise<void> {
-  const before = logged(service, 'client.gone')
-  const charges = service.sandbox?.charges ?? 0
-  const gone = new AbortController()
-  const first = send(service, content, headers, gone.signal)
-  await until(() => (service.sandbox?.charges ?? 0) > charges || logged(service, 'job.claimed_by_retry') > 0)
-  gone.abort()
-  await expect(first).rejects.toThrow()
-  await until(() => logged(service, 'client.gone') > before)
-}
 
 test('after a restart a retry still gets the first request’s job', async () => {
   const settings = { DATA_DIR: await testFolder(), SANDBOX_DELAY_MS: '50' }
@@ -102,7 +64,7 @@ test('an error that was delivered is the end of its job: a retry of it is a job 
   const content = await body({ prompt: 'fault:failed' })
   const first = await post(service, content)
   const second = await post(service, content, retry)
-  expect([first.status, second.status]).toEqual([502, 502])
+  expect([first.status, second.status]).toEqual([424, 424])
   expect(second.jobId).not.toBe(first.jobId)
 })
 
@@ -169,7 +131,7 @@ test('what is not there in 280 s is a 504 that names the job, and its retry wait
 test('what may have been charged is not asked for again by itself', async () => {
   const service = await startTestService()
   const answer = await post(service, await body({ prompt: 'fault:empty', timeout_s: 1 }))
-  expect(answer).toMatchObject({ status: 504, code: 'expired' })
+  expect(answer).toMatchObject({ status: 424, code: 'expired' })
   expect(answer.headers.get('x-should-retry')).toBe('false')
 })
 

@@ -127,7 +127,7 @@ test('the OpenAI-compatible routes are as the document says', async () => {
     expect((await ask(`POST ${path}`, path, post({ prompt: 'dark mode', image }))).status).toBe(200)
   const statuses = []
   for (const prompt of ['', 'fault:moderation', 'fault:failed', 'fault:bad_key']) statuses.push((await edit({ prompt })).status)
-  expect(statuses).toEqual([400, 403, 502, 502])
+  expect(statuses).toEqual([400, 403, 424, 424])
 
   const tasks = async (query: object) => ask('POST /openai/tasks', '/openai/tasks', post(query))
   expect((await tasks({ action: 'retrieve', id: taskId })).body).toMatchObject({ id: taskId })

@@ -140,7 +140,10 @@ test('requests are refused with the service’s own words, not with those of a s
   const service = await startTestService()
   const response = await service.submit({ ...required, n: 11 })
   expect(await response.json()).toMatchObject({ error: { message: 'n must be a whole number from 1 to 10', param: 'n' } })
-  expect((await service.call('/jobs?limit=1&unknown=1')).status).toBe(200)
+  const list = await service.call('/jobs?limit=1&unknown=1')
+  expect(await list.json()).toMatchObject({
+    error: { message: expect.stringMatching(/^there is no such parameter/), param: 'unknown' },
+  })
 })
 
 test('what a form sends as numbers and JSON text is taken as the schema of the form says', async () => {

@@ -71,9 +71,10 @@ test('a body that trickles for ever is cut off, wherever it goes', async () => {
   ]) {
     const line = await openLine(service.url)
     line.send(head(first, { 'content-length': 1_000_000, 'content-type': 'text/plain' }))
-    // Answered at once; what is still to come of the body is not waited for much longer.
+    // Answered at once; what is still to come of the body keeps to the same rate.
     expect([first, (await line.answer()).status]).toEqual([first, expect.any(Number)])
     line.send('a')
+    await clock.advance(12_000)
     await clock.advance(2_000)
     expect([first, await line.closed()]).toEqual([first, ''])
   }
@@ -114,17 +115,6 @@ test('a connection that is kept for the next request is not cut off', async () =
     await clock.advance(30_000)
   }
   expect(line.socket.destroyed).toBe(false)
-})
-
-test('a body that ends after its answer, and in time, costs the connection nothing', async () => {
-  const { service, clock, pass } = await openService()
-  const line = await openLine(service.url)
-  line.send(head('POST /nothing', { 'content-length': 1_000 }))
-  expect((await line.answer()).status).toBe(404)
-  await pass(line, 'x'.repeat(1_000))
-  await clock.advance(60_000)
-  line.send(head('GET /healthz'))
-  expect((await line.answer()).status).toBe(200)
 })
 
 test('what was cut off left nothing behind', async () => {

@@ -59,7 +59,7 @@ const wrongFields: readonly (readonly [param: string, fields: object])[] = [
   ),
   ['metadata', { metadata: { ['k'.repeat(65)]: 'a' } }],
   ['metadata', { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`k${index}`, 'v'])) }],
-  ...[0, -1, 1.5, 1_801, '60', true, [], {}].map(value => ['timeout_s', { timeout_s: value }] as const),
+  ...[0, -1, 1.5, 2_401, '60', true, [], {}].map(value => ['timeout_s', { timeout_s: value }] as const),
 ]
 
 test('every field that is wrong is refused by its name, and nothing is submitted or kept', async () => {
@@ -146,17 +146,7 @@ test('a byte order mark, a charset and odd spelling of the content type do no ha
 test('other content types and encoded bodies are refused with 415', async () => {
   const service = await startTestService()
   const text = JSON.stringify(good)
-  const types = [
-    'text/plain',
-    'text/json',
-    'application/x-www-form-urlencoded',
-    'application/jsonp',
-    'image/png',
-    '*/*',
-    'json',
-    ';',
-    'a/b/c',
-  ]
+  const types = ['text/plain', 'text/json', 'application/jsonp', 'image/png', '*/*', 'json', ';', 'a/b/c']
   for (const type of types) {
     const refusal = await refusalOf(await post(service, text, { 'content-type': type }))
     expect([type, refusal.status, refusal.code]).toEqual([type, 415, 'unsupported_media_type'])

@@ -107,7 +107,9 @@ test.each([
     onResult: () => {},
     onMalformed: () => {},
   })
-  await expect(ingest.callback(task?.taskId ?? -1, Promise.resolve(Buffer.from(JSON.stringify(success))))).rejects.toBe(error)
+  await expect(ingest.callback(task?.taskId ?? -1, Promise.resolve(Buffer.from(JSON.stringify(success))), null)).rejects.toBe(
+    error,
+  )
   expect(valueOf(parseExposition(await registry.metrics()), 'darkroom_callbacks_total', { answer })).toBe(1)
 })
 

@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http'
 import { expect, onTestFinished } from 'vitest'
-import type { StoredFile } from '../../src/domain/ports.ts'
+import { systemClock } from '../../src/clock.ts'
+import type { Clock, StoredFile } from '../../src/domain/ports.ts'
 import { FetchFailed } from '../../src/net/failure.ts'
 import { createFetcher, type Fetcher, type FetchLimits } from '../../src/net/fetch.ts'
 import type { DialPolicy } from '../../src/net/guard.ts'
@@ -9,8 +10,8 @@ import { MemorySink } from './sink.ts'
 export const limits: FetchLimits = { maxBytes: 2 ** 20, timeoutMs: 10_000 }
 
 /** A fetcher that closes with the test; without a policy it fetches from everywhere. */
-export function fetcherFor(policy: Partial<DialPolicy> = { allowPrivate: true }): Fetcher {
-  const fetcher = createFetcher({ allowPrivate: false, ...policy })
+export function fetcherFor(policy: Partial<DialPolicy> = { allowPrivate: true }, clock: Clock = systemClock): Fetcher {
+  const fetcher = createFetcher({ allowPrivate: false, ...policy }, clock)
   onTestFinished(async () => fetcher.close())
   return fetcher
 }

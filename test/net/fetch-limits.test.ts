@@ -1,5 +1,7 @@
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { testClock } from '../support/clock.ts'
+import { picture as realPicture } from '../support/pictures.ts'
 import { download, failed, fetcherFor, limits, picture } from './download.ts'
 import { serve, serveRaw } from './servers.ts'
 import { MemorySink } from './sink.ts'
@@ -40,18 +42,144 @@ describe('the size limit', () => {
     await gone.promise
   })
 
-  it('holds for a body that compresses well: what is encoded is refused', async () => {
+  it('holds for what a body is unpacked to, and for what it is packed in', async () => {
+    const endless = Buffer.concat(Array.from({ length: 30_000 }, () => Buffer.from([0, 0, 0, 0xff, 0xff])))
     const { origin } = await serve((request, response) => {
-      response.writeHead(200, { 'content-encoding': request.url?.slice(1) ?? '' }).end(gzipSync(Buffer.alloc(10 * 2 ** 20)))
+      response.setHeader('content-encoding', 'gzip')
+      if (request.url === '/bomb') return void response.end(gzipSync(Buffer.alloc(10 * 2 ** 20)))
+      // Stored blocks of no bytes, none of them the last.
+      response.write(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]))
+      return response.end(endless)
     })
-    for (const encoding of ['gzip', 'br', 'deflate', 'identity,gzip', 'whatever']) {
-      const { sink, error } = await download(`${origin}/${encoding}`)
-      expect({ sink, error }).toEqual({
-        sink: null,
-        error: failed('sent a compressed body, which was not asked for', false, 200),
-      })
+    for (const path of ['/bomb', '/endless']) {
+      const { sink, error } = await download(origin + path, { maxBytes: 100_000 })
+      expect([path, error]).toEqual([path, failed('is larger than 100000 bytes', false, 200)])
+      expect(sink?.state).toBe('discarded')
     }
-    expect((await download(`${origin}/Identity`)).file).not.toBeNull()
+  })
+})
+
+describe('a content-encoding', () => {
+  const text = 'a picture, and a long one: '.repeat(100)
+  const answering = async (encoding: string, body: Buffer) => {
+    const { origin } = await serve((_, response) => void response.writeHead(200, { 'content-encoding': encoding }).end(body))
+    return download(origin)
+  }
+
+  it.each([
+    'identity',
+    'Identity',
+    'utf-8',
+    'UTF8',
+    'aws-chunked',
+    'none',
+    'binary',
+    '8bit',
+    'null',
+    '',
+    'identity, utf-8',
+    'x-own',
+  ])('of %j encodes nothing: the bytes are taken as they are', async encoding => {
+    expect((await answering(encoding, Buffer.from(text))).sink).toMatchObject({ state: 'finished', text })
+  })
+
+  it.each<[string, Buffer]>([
+    ['gzip', gzipSync(text)],
+    ['X-GZIP', gzipSync(text)],
+    ['deflate', deflateSync(text)],
+    ['br', brotliCompressSync(text)],
+    ['zstd', zstdCompressSync(text)],
+    ['aws-chunked, gzip', gzipSync(text)],
+    ['gzip, br', brotliCompressSync(gzipSync(text))],
+  ])('of %s is unpacked, although it was not asked for', async (encoding, body) => {
+    expect((await answering(encoding, body)).sink).toMatchObject({ state: 'finished', text })
+  })
+
+  it.each(['gzip', 'br', 'deflate'])('of %s that is a lie is no reason to lose a picture', async encoding => {
+    const bytes = await realPicture({ width: 200, height: 200 })
+    const { sink } = await answering(encoding, bytes)
+    expect(Buffer.concat(sink?.chunks ?? []).equals(bytes)).toBe(true)
+  })
+
+  it.each([
+    ['that is a lie', Buffer.from(text)],
+    ['that is cut short', gzipSync(text).subarray(0, 40)],
+  ])('%s makes a failure for now', async (_what, body) => {
+    const { sink, error } = await answering('gzip', body)
+    expect(error).toEqual(failed('sent a body that is not packed as it says', true, 200))
+    expect(sink?.state).toBe('discarded')
+  })
+
+  it('of more than three packings makes a failure', async () => {
+    expect((await answering('gzip, gzip, gzip, gzip', gzipSync(text))).error).toEqual(
+      failed('sent a body that is packed too often', false, 200),
+    )
+  })
+
+  it('leaves the errors of the connection what they are', async () => {
+    const { origin } = await serve((_, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': '1000' })
+      response.write(gzipSync(text).subarray(0, 40), () => response.destroy())
+    })
+    expect((await download(origin)).error).toEqual(failed('broke off', true, 200))
+  })
+})
+
+describe('the least rate', () => {
+  const slow = failed('sent less than 1 kB/s for 10 s', true, 200)
+
+  it('ends a body that trickles for ten seconds', async () => {
+    const clock = testClock()
+    const { origin } = await serve((_, response) => trickle(text => response.write(text)))
+    const sink = new MemorySink()
+    const pending = download(origin, { fetcher: fetcherFor(undefined, clock), sink })
+    await vi.waitFor(() => expect(sink.chunks.length).toBeGreaterThan(0))
+    await clock.advance(9_000)
+    expect(sink.state).toBe('open')
+    await clock.advance(1_000)
+    expect((await pending).error).toEqual(slow)
+    expect(clock.waiting()).toBe(0)
+  })
+
+  it('lets a body come that is slow, but not that slow', async () => {
+    const clock = testClock()
+    const waiting: (() => void)[] = []
+    const { origin } = await serve((_, response) => {
+      waiting.push(
+        () => void response.write(Buffer.alloc(10_240)),
+        () => void response.end(),
+      )
+      response.writeHead(200).flushHeaders()
+    })
+    const sink = new MemorySink()
+    const pending = download(origin, { fetcher: fetcherFor(undefined, clock), sink })
+    const send = await vi.waitFor(() => waiting[0] ?? Promise.reject(new Error('not asked yet')))
+    await vi.waitFor(() => expect(clock.waiting()).toBe(1))
+    for (let count = 1; count <= 5; count += 1) {
+      send()
+      await vi.waitFor(() => expect(Buffer.concat(sink.chunks).length).toBe(10_240 * count))
+      await clock.advance(9_500)
+    }
+    waiting[1]?.()
+    expect((await pending).file).toMatchObject({ sizeBytes: 51_200 })
+    expect(clock.waiting()).toBe(0)
+  })
+
+  it('does not blame a server for a disk that is slow', async () => {
+    const clock = testClock()
+    const { origin } = await serve((_, response) => void response.end(Buffer.alloc(100_000)))
+    const gate = Promise.withResolvers<void>()
+    const sink = new MemorySink()
+    const write = sink.write.bind(sink)
+    vi.spyOn(sink, 'write').mockImplementation(chunk => {
+      void write(chunk)
+      return gate.promise
+    })
+    const pending = download(origin, { fetcher: fetcherFor(undefined, clock), sink })
+    await vi.waitFor(() => expect(sink.chunks.length).toBe(1))
+    await clock.advance(60_000)
+    gate.resolve()
+    expect((await pending).file).toMatchObject({ sizeBytes: 100_000 })
   })
 })
 

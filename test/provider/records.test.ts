@@ -95,7 +95,7 @@ test('trace ids are asked for alone, and tell whose records they are, too', asyn
 })
 
 test('a batch of many tasks with ten pictures each is no trouble', async () => {
-  const items = Array.from({ length: 12 }, (_, index) => record(`t-${index}`, base64(Buffer.from(`picture ${index}`), 10)))
+  const items = Array.from({ length: 12 }, (_, index) => record(`t-${index}`, base64(randomBytes(400), 10)))
   const { ask, connected } = await answering(response => json(response, 200, { items }))
   expect(await ask({ taskIds: items.map(item => item.id) })).toHaveLength(12)
   expect(await connected.filesIn(recordsFolder)).toHaveLength(120)

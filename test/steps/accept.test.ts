@@ -137,7 +137,7 @@ describe('a URL for a model that only takes files', () => {
 
   test.each<[string, string, (url: string) => string, string]>([
     ['is not there', '404', url => url, 'answered 404'],
-    ['is no picture', 'text', url => url, 'is no PNG, JPEG or WebP'],
+    ['is no picture', 'text', url => url, "isn't a PNG, JPEG or WebP"],
     ['is at nobody’s port', '', () => 'http://127.0.0.1:1/a.png', 'could not be reached'],
   ])('that %s is a 400 that names it, and leaves nothing', async (_name, what, change, reason) => {
     const { url } = await pictureServer(response => (what === '404' ? response.writeHead(404).end() : response.end('text')))

@@ -5,6 +5,7 @@ import type { JobStore, NewJob } from '../../src/domain/store.ts'
 import { makeAttempt } from '../../src/steps/attempt.ts'
 import type { TestClock } from '../support/clock.ts'
 import { newJob, request } from '../support/jobs.ts'
+import { picture } from '../support/pictures.ts'
 import { accept, type FakeProvider, fakeProvider, json, until } from './setting.ts'
 import { openSubmitting } from './submitting.ts'
 
@@ -101,14 +102,14 @@ test.each(['before', 'after'] as const)(
 test.each(['before', 'after'] as const)(
   'a picture whose row cannot be confirmed at first is not removed (failing %s the write)',
   async when => {
-    const b64_json = Buffer.from('paid for').toString('base64')
+    const b64_json = (await picture()).toString('base64')
     const provider = await fakeProvider(({ response }) => json(response, 200, { data: [{ b64_json }] }))
     const { blobs, clock, submit, read } = await claimed(provider, {
       change: store => ({ applyResult: faulty(a => store.applyResult(a), 1, unavailable, when) }),
     })
     await passingTime(clock, submit())
     const job = await read()
-    expect(job).toMatchObject({ status: 'succeeded', images: [{ sizeBytes: 8 }] })
+    expect(job).toMatchObject({ status: 'succeeded', images: [{ contentType: 'image/png' }] })
     expect(await blobs.files(job.id)).toHaveLength(1)
   },
 )

@@ -26,6 +26,7 @@ async function running(change: (claim: Claim) => Claim = claim => claim, answer:
     store: { ...store, claimTasks: change(a => store.claimTasks(a)) },
     firstPollAt: () => null,
     maxInFlight: 10,
+    by: 'me',
   })
   const close = () => step.close(AbortSignal.abort())
   onTestFinished(close)

@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { dataUrl, picture } from '../support/pictures.ts'
 import { type Running, startTestService } from '../support/service.ts'
@@ -120,6 +122,15 @@ describe('what can’t be read is kept to be looked at', () => {
     expect(await filesOf(service)).toEqual(bodies.map(() => expect.stringContaining(`${job.id}/bad-`)))
     expect(await callBack(service, sent, result)).toBe(200)
     expect(await read(service, job.id)).toMatchObject({ status: 'succeeded' })
+  })
+
+  test('its first 64 kB, and no more', async () => {
+    const { service, job, sent } = await submitted()
+    const body = `{"not":"json" ${'x'.repeat(200_000)}`
+    expect(await callBack(service, sent, body)).toBe(400)
+    const [name = ''] = await filesOf(service)
+    expect(name).toMatch(new RegExp(`^${job.id}/bad-`))
+    expect(await readFile(join(service.dataDir, 'jobs', name), 'utf8')).toBe(body.slice(0, 65_536))
   })
 
   test('more than MAX_CALLBACK_BYTES', async () => {

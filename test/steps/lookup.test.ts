@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { testClock } from '../support/clock.ts'
+import { picture } from '../support/pictures.ts'
 import {
   aRequest,
   type FakeProvider,
@@ -73,12 +74,13 @@ test('one that was tried more than once has the best of its records', async () =
   const { clock, provider, service, job, callbackUrl } = await unanswered(answer)
   await passUntil(clock, () => provider.submits.length === 2)
   provider.records.push(owned(finished('t-1', failure('api_error')), callbackUrl))
-  provider.records.push(owned(finished('t-2', { data: [{ b64_json: Buffer.from('paid').toString('base64') }] }), callbackUrl))
+  const paid = await picture()
+  provider.records.push(owned(finished('t-2', { data: [{ b64_json: paid.toString('base64') }] }), callbackUrl))
   provider.records.push(owned(running('t-3'), callbackUrl))
   const ended = await passUntil(clock, async () => {
     const now = await read(service, job.id)
     return now.status === 'succeeded' && now
   })
-  expect(ended).toMatchObject({ task_id: 't-2', result: { data: [{ bytes: 4 }] } })
+  expect(ended).toMatchObject({ task_id: 't-2', result: { data: [{ bytes: paid.length }] } })
   expect(await filesOf(service)).toEqual([expect.stringContaining(`${job.id}/out-`)])
 })

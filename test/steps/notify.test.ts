@@ -1,8 +1,11 @@
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { JobView } from '../../src/domain/view.ts'
+import { openStore } from '../../src/store/store.ts'
 import { until } from '../http/refusals.ts'
 import { testClock } from '../support/clock.ts'
 import { testFolder } from '../support/folder.ts'
+import { migrationsFolder } from '../support/jobs.ts'
 import { oneNotice } from '../support/outbox.ts'
 import { dataUrl, picture } from '../support/pictures.ts'
 import { type Answer, startReceiver } from '../support/receiver.ts'
@@ -22,7 +25,13 @@ test('what is under way when the service stops is broken off, and sent as soon a
 
 test('what a sender took with it when it died is sent again when its lease is over', async () => {
   const { receiver, store, clock, start, delivery } = await oneNotice(() => ({ status: 204 }))
-  const [taken] = await store.claimDeliveries({ now: clock.now(), until: clock.now() + 120_000, limit: 1, busyHosts: [] })
+  const [taken] = await store.claimDeliveries({
+    by: 'dead',
+    now: clock.now(),
+    until: clock.now() + 120_000,
+    limit: 1,
+    busyHosts: [],
+  })
   expect(taken?.jobId).toBeDefined()
   start()
   await until(() => clock.waiting() > 0)
@@ -30,6 +39,25 @@ test('what a sender took with it when it died is sent again when its lease is ov
   expect(receiver.received).toEqual([])
   await clock.advance(1)
   await until(async () => (await delivery())?.status === 'delivered')
+})
+
+test('a notice that was being sent when the process died is sent at once after the next start', async () => {
+  const settings = { DATA_DIR: await testFolder(), WEBHOOK_ALLOW_PRIVATE: 'true' }
+  const receiver = await startReceiver(count => (count === 1 ? { status: 500 } : { status: 204 }))
+  const clock = testClock()
+  const service = await startTestService(settings, { clock })
+  const body = { prompt: 'dark', model: 'gpt-image-1', image: dataUrl(await picture()), webhook_url: receiver.url }
+  const { id } = (await (await service.submit(body)).json()) as JobView
+  const delivery = async () => (await service.store.deliveries(id))[0]
+  await until(async () => (await delivery())?.attempts.length === 1)
+  await service.close(5_000)
+  // As a process leaves it that dies while it sends.
+  const store = await openStore({ path: join(settings.DATA_DIR, 'darkroom.db'), migrations: migrationsFolder, onFatal: () => {} })
+  const now = clock.now() + 5_000
+  expect(await store.claimDeliveries({ by: 'dead', now, until: now + 120_000, limit: 1, busyHosts: [] })).toHaveLength(1)
+  await store.close()
+  await startTestService(settings, { clock })
+  await receiver.count(2)
 })
 
 test('a notice goes with its job', async () => {

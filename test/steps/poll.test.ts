@@ -23,6 +23,8 @@ import {
   until,
 } from './setting.ts'
 
+const png = await picture()
+
 /** How often it was asked to the end, once that is at all. */
 const asks = (service: Running) =>
   until(() => {
@@ -107,6 +109,36 @@ test('a batch is asked for in one question, and what an answer leaves out in the
   expect(provider.asked.map(query => (query['ids'] as string[]).length)).toEqual([30, 18, 6])
 })
 
+test('of a result that was asked for the good pictures are kept, and the bad ones named', async () => {
+  const { clock, provider, service, job } = await submitted()
+  const bytes = await picture()
+  const data = [bytes, Buffer.from('<html></html>')].map(one => ({ b64_json: one.toString('base64') }))
+  provider.records.push(finished('t-1', { success: true, data }))
+  await clock.advance(120_000)
+  const ended = await becomes(service, job.id, one => one.status === 'succeeded')
+  expect(ended).toMatchObject({
+    result: { data: [{ stored: true, bytes: bytes.length, content_type: 'image/png' }] },
+    warnings: ["item 2 of the result's 2 was left out: its base64 holds a text"],
+  })
+  expect(ended.result?.data).toHaveLength(1)
+  expect(await filesOf(service)).toEqual([expect.stringContaining(`${job.id}/out-`)])
+})
+
+test('a result that holds no picture is asked for, and is one that failed only if the provider has no other', async () => {
+  const bad = { success: true, data: [{ b64_json: 'null' }, { b64_json: Buffer.from('{}').toString('base64') }] }
+  const clock = testClock()
+  // It comes as the answer itself, although a callback was asked for.
+  const provider = await fakeProvider(({ response }) => json(response, 200, { ...bad, task_id: 't-1' }))
+  const service = await startOn(provider, {}, { clock })
+  const job = await jobOf(service.submit(aRequest))
+  expect(job).toMatchObject({ status: 'processing', task_id: 't-1', result: null })
+  provider.records.push(finished('t-1', bad))
+  await clock.advance(120_000)
+  const ended = await becomes(service, job.id, one => one.status === 'failed')
+  expect(ended).toMatchObject({ result: null, error: { code: 'no_result' } })
+  expect(await filesOf(service)).toEqual([])
+})
+
 describe('a callback and a poll of the same result: the first wins', () => {
   test('the callback comes after', async () => {
     const { clock, provider, service, job } = await submitted()
@@ -120,7 +152,7 @@ describe('a callback and a poll of the same result: the first wins', () => {
   })
 
   test.each([
-    ['the result', finished('t-1', { data: [{ b64_json: Buffer.from('polled').toString('base64') }] })],
+    ['the result', finished('t-1', { data: [{ b64_json: png.toString('base64') }] })],
     ['that it is still running', running('t-1')],
   ])('the callback comes while the provider is asked, which then says %s', async (_name, record) => {
     const { clock, provider, service, job } = await submitted()

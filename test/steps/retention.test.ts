@@ -21,7 +21,9 @@ async function finish(service: Running): Promise<JobView> {
 async function later(service: Running, ms: number, retentionDays: number) {
   const clock = testClock(Date.now() + ms)
   const log = testLog()
-  const blobs = await openDisk(join(service.dataDir, 'jobs'))
+  let uptimeMs = 0
+  const blobs = await openDisk(join(service.dataDir, 'jobs'), () => uptimeMs)
+  uptimeMs = Math.max(0, ms)
   const step = startRetention({ store: service.store, blobs, clock, log, retentionDays })
   let before: string
   do {
@@ -79,12 +81,34 @@ test('files and folders that no row names go; those that are named stay', async 
   expect((await service.call(`/jobs/${job.id}/inputs/0`)).status).toBe(200)
 })
 
-test('a file that somebody may still be writing is left alone', async () => {
+test('what an earlier process left is kept for a day, however the clocks of the disk and of the machine differ', async () => {
   const service = await startTestService()
   const root = join(service.dataDir, 'jobs')
   await mkdir(join(root, 'job_new'))
   await writeFile(join(root, 'job_new', 'in-1'), 'x')
-  // Started before the file was written, and looking for the first time.
-  await later(service, -dayMs, 30)
+  for (const aheadMs of [-dayMs, 0, 20_000, 2 * dayMs]) {
+    const clock = testClock(Date.now() + aheadMs)
+    const step = startRetention({ store: service.store, blobs: await openDisk(root), clock, log: testLog(), retentionDays: 30 })
+    await step.pass()
+    await step.close()
+  }
   expect(await folders(service)).toContain('job_new')
+})
+
+test('what this process is making is its own, however far its clock is ahead of the disk’s', async () => {
+  const service = await startTestService()
+  const blobs = await openDisk(join(service.dataDir, 'jobs'))
+  const open = blobs.create('job_open', 'in')
+  // More than it keeps in memory, so that there is a file.
+  await open.write(Buffer.alloc(600_000))
+  await open.write(Buffer.alloc(600_000))
+  const made = blobs.create('job_made', 'in')
+  await made.write(Buffer.from('x'))
+  const { name } = await made.finish()
+  const clock = testClock(Date.now() + 2 * dayMs)
+  const step = startRetention({ store: service.store, blobs, clock, log: testLog(), retentionDays: 30 })
+  await step.pass()
+  await step.close()
+  const file = await open.finish()
+  expect(await tree(service)).toEqual(expect.arrayContaining([`job_open/${file.name}`, `job_made/${name}`]))
 })

@@ -47,6 +47,8 @@ export async function fakeProvider(onSubmit: (sent: Sent, index: number) => void
   const asked: Record<string, unknown>[] = []
   const records: Record<string, unknown>[] = []
   const server = createServer((request, response) => {
+    // At its start a service asks whether it is itself that answers here.
+    if (request.method === 'GET') return json(response, 404, failure('no_api'))
     const chunks: Buffer[] = []
     request.on('error', () => {})
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -147,7 +149,7 @@ export async function until<T>(look: () => T | null | undefined | false | Promis
       if (found === null || found === undefined || found === false) throw new Error(`still waiting: ${look.toString()}`)
       return found
     },
-    { timeout: 10_000, interval: 4 },
+    { timeout: 100_000, interval: 4 },
   )
 }
 

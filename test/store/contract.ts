@@ -269,6 +269,103 @@ export function storeContract(open: () => Promise<JobStore>): void {
     expect(await store.idempotencyKey('', 'k')).toMatchObject({ jobId: second.id, answer: null })
   })
 
+  const day = 86_400_000
+  const waiter = (connection: string, changes = {}) => ({ connection, by: 'me', count: 0, caller: null, ...changes })
+  const ask = (store: JobStore, connection: string, changes = {}, now = 1_000_300) =>
+    store.claimAnswer({
+      owner: '',
+      fingerprint: 'a'.repeat(64),
+      waiter: waiter(connection, changes),
+      createdAfter: now - day,
+      endedAfter: now - 600_000,
+    })
+  /** A job for which one connection waits. */
+  async function awaited(store: JobStore, connection: string, changes = {}): Promise<string> {
+    const job = newJob({ waiter: waiter(connection), ...changes })
+    await store.createJob(job)
+    return job.id
+  }
+  const gone = (store: JobStore, jobId: string, connection: string, delivered = false, now = 1_000_200) =>
+    store.waiterGone({ jobId, connection, delivered, now })
+
+  test('a job is claimed by one connection at a time, and again when that ends without its answer', async () => {
+    const store = await open()
+    const jobId = await awaited(store, 'first')
+    expect(await ask(store, 'early')).toBeNull()
+    await gone(store, jobId, 'first')
+    const claims = await Promise.all(['a', 'b', 'c'].map(connection => ask(store, connection)))
+    expect(claims).toEqual([{ jobId, kind: 'unmarked' }, null, null])
+    await gone(store, jobId, 'a')
+    expect(await ask(store, 'd', { count: 1 })).toEqual({ jobId, kind: 'marked' })
+    await gone(store, jobId, 'd', true)
+    // What is delivered stays so, whatever a connection that was late to end says of it.
+    await gone(store, jobId, 'd')
+    expect(await ask(store, 'e')).toBeNull()
+    expect(await ask(store, 'f', { count: 2 })).toBeNull()
+  })
+
+  test('the newest job of the same owner and request is claimed, within its time', async () => {
+    const store = await open()
+    const old = await awaited(store, 'old')
+    const young = await awaited(store, 'young', { now: 1_000_100 })
+    await gone(store, old, 'old', false, 1_000_150)
+    await gone(store, young, 'young', false, 1_000_150)
+    await gone(store, await awaited(store, 'theirs', { owner: 'web' }), 'theirs')
+    await gone(store, await awaited(store, 'other', { fingerprint: 'b'.repeat(64) }), 'other')
+    await store.createJob(newJob())
+    expect(await ask(store, 'late', {}, 1_600_150)).toBeNull()
+    expect(await ask(store, 'in time', {}, 1_600_149)).toMatchObject({ jobId: young })
+    await gone(store, young, 'in time', true)
+    expect(await ask(store, 'too late', { count: 1 }, 1_000_000 + day)).toBeNull()
+    expect(await ask(store, 'within a day', { count: 1 }, 999_999 + day)).toMatchObject({ jobId: old })
+    await gone(store, old, 'within a day', true)
+    expect(await ask(store, 'nothing left', { count: 1 })).toBeNull()
+  })
+
+  test('a request that is not marked as a retry gets no job that ended unbilled, and none of another address', async () => {
+    const store = await open()
+    const jobId = await awaited(store, 'first', { waiter: waiter('first', { caller: '10.0.0.1' }) })
+    await gone(store, jobId, 'first')
+    expect(await ask(store, 'elsewhere', { caller: '10.0.0.2' })).toBeNull()
+    expect(await ask(store, 'same', { caller: '10.0.0.1' })).toMatchObject({ jobId })
+    await gone(store, jobId, 'same')
+    await store.claimTasks(claim)
+    const task = (await store.job(jobId))?.tasks[0]?.id ?? -1
+    await store.taskRefused({ taskId: task, error: { code: 'forbidden', message: 'no', traceId: null }, now: 1_000_250 })
+    expect(await ask(store, 'anew', { caller: '10.0.0.1' })).toBeNull()
+    expect(await ask(store, 'marked', { caller: '10.0.0.2', count: 1 })).toEqual({ jobId, kind: 'marked' })
+  })
+
+  test('where all are waited for, a marked retry joins the newest that was asked for less often', async () => {
+    const store = await open()
+    const first = await awaited(store, 'first')
+    const second = await awaited(store, 'second', { now: 1_000_100 })
+    expect(await ask(store, 'again', { count: 1 })).toEqual({ jobId: second, kind: 'joined' })
+    expect(await ask(store, 'another', { count: 1 })).toEqual({ jobId: first, kind: 'joined' })
+    expect(await ask(store, 'a third', { count: 1 })).toBeNull()
+    expect(await ask(store, 'once more', { count: 2 })).toEqual({ jobId: second, kind: 'joined' })
+    // One that waits is enough to keep others off; one that is given the answer is enough to end it.
+    await gone(store, second, 'second')
+    expect(await ask(store, 'unmarked')).toBeNull()
+    await gone(store, second, 'again', true)
+    await gone(store, second, 'once more')
+    expect(await ask(store, 'late', { count: 9 })).toEqual({ jobId: first, kind: 'joined' })
+  })
+
+  test('the connections of a process that died have ended with it, and count from when that is noticed', async () => {
+    const store = await open()
+    const dead = await awaited(store, 'a', { waiter: waiter('a', { by: 'dead' }) })
+    const alive = await awaited(store, 'b', { fingerprint: 'b'.repeat(64) })
+    expect(await store.recoverWaiters({ by: 'me', now: 5_000_000 })).toBe(1)
+    expect(await ask(store, 'too late', {}, 5_600_000)).toBeNull()
+    expect(await ask(store, 'in time', {}, 5_599_999)).toMatchObject({ jobId: dead })
+    expect(
+      await store.claimAnswer({ owner: '', fingerprint: 'b'.repeat(64), waiter: waiter('c'), createdAfter: 0, endedAfter: 0 }),
+    ).toBe(null)
+    await store.cancelJob({ jobId: alive, now: 1_000_400 })
+    expect(await store.deleteJob({ jobId: alive })).toBe(true)
+  })
+
   test('only a final job is deleted, with everything that belongs to it', async () => {
     const store = await open()
     const { jobId, taskId } = await claimed(store)
@@ -339,12 +436,66 @@ export function storeContract(open: () => Promise<JobStore>): void {
     const { jobId, taskId } = await claimed(store)
     await apply(store, taskId)
     const file = { name: 'out-1', sizeBytes: 7, sha256: 'b'.repeat(64), contentType: 'image/png', width: 1, height: 2 }
-    await store.imageCopyFailed({ jobId, position: 0, copyAt: 1_009_000 })
+    await store.imageCopyFailed({ jobId, position: 0, copyAt: 1_009_000, reason: 'answered 404' })
     expect(await store.nextCopyAt()).toBe(1_009_000)
     expect(await store.imageCopied({ jobId, position: 0, file })).toBe(true)
     expect(await store.imageCopied({ jobId, position: 0, file: { ...file, name: 'out-2' } })).toBe(false)
-    expect((await store.job(jobId))?.images).toMatchObject([{ file: 'out-1', sizeBytes: 7, width: 1, height: 2 }])
+    expect((await store.job(jobId))?.images).toMatchObject([
+      { file: 'out-1', sizeBytes: 7, width: 1, height: 2, copyError: null },
+    ])
     expect(await store.nextCopyAt()).toBeNull()
+  })
+
+  test('why a copy failed is kept, and a fault of our own counts as no try', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    await apply(store, taskId)
+    const told: string[] = []
+    store.onChange(id => told.push(id))
+    const failing = { jobId, position: 0 }
+    await store.imageCopyFailed({ ...failing, copyAt: 2_000_000, reason: 'answered 404' })
+    await store.imageCopyFailed({ ...failing, copyAt: 2_000_000, reason: null })
+    expect(await store.dueCopies(2_000_000, 10)).toMatchObject([
+      { jobId, host: 'example.com', attempts: 1, arrivedAt: 1_000_100 },
+    ])
+    expect((await store.job(jobId))?.images).toMatchObject([{ copyError: 'answered 404', copyAt: 2_000_000 }])
+    expect(told).toEqual([])
+    await store.imageCopyFailed({ ...failing, copyAt: null, reason: 'answered 410' })
+    expect((await store.job(jobId))?.images).toMatchObject([{ copyError: 'answered 410', copyAt: null, file: null }])
+    expect(await store.dueCopies(9_000_000, 10)).toEqual([])
+    expect(told).toEqual([jobId])
+  })
+
+  test('of each host some copies are due, those apart that were tried before', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    const at = (host: string, count: number) =>
+      Array.from({ length: count }, (_, index) => ({ url: `https://${host}/${index}.png`, file: null, revisedPrompt: null }))
+    await apply(store, taskId, succeeded('', { images: [...at('a.example', 5), ...at('b.example', 3)] }))
+    for (let position = 0; position < 3; position += 1)
+      await store.imageCopyFailed({ jobId, position, copyAt: 1_000_200 - position, reason: 'answered 404' })
+    const due = await store.dueCopies(1_000_200, 2)
+    expect(due.map(({ host, position, attempts }) => [host, position, attempts])).toEqual([
+      ['a.example', 3, 0],
+      ['a.example', 4, 0],
+      ['a.example', 2, 1],
+      ['a.example', 1, 1],
+      ['b.example', 5, 0],
+      ['b.example', 6, 0],
+    ])
+    expect(await store.nextCopyAt()).toBe(1_000_100)
+    expect(await store.nextCopyAt(1_000_100)).toBe(1_000_198)
+    expect(await store.nextCopyAt(1_000_200)).toBeNull()
+  })
+
+  test('what of a result is no picture is kept among the warnings, once', async () => {
+    const store = await open()
+    const { jobId, taskId } = await claimed(store)
+    const before = (await store.job(jobId))?.warnings ?? []
+    const result = succeeded('', { warnings: ['item 1 was left out', 'item 3 was left out'] })
+    await apply(store, taskId, result)
+    await apply(store, taskId, result)
+    expect((await store.job(jobId))?.warnings).toEqual([...before, 'item 1 was left out', 'item 3 was left out'])
   })
 
   test('what is due to be sent is taken oldest first, and nothing of a host that is busy', async () => {
@@ -361,7 +512,7 @@ export function storeContract(open: () => Promise<JobStore>): void {
     await told(alive, 1_000_140)
     await told(other, 1_000_900)
     const take = async (busyHosts: string[], limit: number): Promise<unknown> => {
-      const taken = await store.claimDeliveries({ now: 1_000_200, until: 9_000_000, limit, busyHosts })
+      const taken = await store.claimDeliveries({ by: 'one', now: 1_000_200, until: 9_000_000, limit, busyHosts })
       return taken.map(({ host, createdAt }) => [host, createdAt])
     }
     expect(await take([], 1)).toEqual([[dead, 1_000_100]])
@@ -376,6 +527,61 @@ export function storeContract(open: () => Promise<JobStore>): void {
     ])
     expect(await take([], 9)).toEqual([])
     expect(await store.nextDeliveryAt()).toBe(1_000_900)
+  })
+
+  test('what a process was sending when it died is due at once, and nothing else is', async () => {
+    const store = await open()
+    for (const host of ['one.example', 'two.example', 'three.example']) {
+      const { taskId } = await claimed(store, { request: { ...request, webhookUrl: `https://${host}/hook` } })
+      await apply(store, taskId, succeeded(), 1_000_100)
+    }
+    const take = async (by: string) => {
+      const [taken] = await store.claimDeliveries({ by, now: 1_000_200, until: 1_120_200, limit: 1, busyHosts: [] })
+      return taken?.id ?? ''
+    }
+    const [postponed, lost, own] = [await take('dead'), await take('dead'), await take('alive')]
+    await store.deliveryPostponed({ id: postponed, dueAt: 1_050_000 })
+    expect(await store.recoverDeliveries({ by: 'alive', now: 1_000_300 })).toBe(1)
+    expect(await store.nextDeliveryAt()).toBe(1_000_300)
+    const again = await store.claimDeliveries({ by: 'alive', now: 1_000_300, until: 1_120_300, limit: 9, busyHosts: [] })
+    expect(again.map(one => one.id)).toEqual([lost])
+    expect(await store.nextDeliveryAt()).toBe(1_050_000)
+    expect(own).not.toBe('')
+  })
+
+  test('a task that was canceled while it was submitted is asked for at once where its process died', async () => {
+    const store = await open()
+    const { taskId, jobId } = await claimed(store)
+    await store.cancelJob({ jobId, now: 1_000_100 })
+    expect(await store.nextPollAt()).toBeGreaterThan(1_000_200)
+    await store.recoverClaims({ by: '', now: 1_000_200, pollAt: 1_000_200 })
+    expect((await store.duePolls(1_000_200, 9)).map(task => task.taskId)).toEqual([taskId])
+  })
+
+  test('after a clock was set back nothing waits for longer than its longest wait, and what waits for less goes on waiting', async () => {
+    const store = await open()
+    const now = 1_000_000
+    const clamp = { now, firstPollMs: 700_000, pollEveryMs: 30_000 }
+    await store.createJob(newJob({ now: now + 3_600_000 }))
+    expect(await store.nextQueuedAt()).toBe(now + 3_600_000)
+    expect(await store.clampWaits(clamp)).toBe(1)
+    expect(await store.nextQueuedAt()).toBe(now)
+    const { taskId } = await claimed(store, { now, request: { ...request, webhookUrl: 'https://example.com/hook' } })
+    await store.taskSubmitted({ taskId, providerTaskId: 't-1', traceId: null, now, pollAt: now + 900_000 })
+    // The other one was claimed as well, and would be asked for when its claim is over.
+    expect(await store.clampWaits(clamp)).toBe(2)
+    expect(await store.nextPollAt()).toBe(now + 700_000)
+    await store.taskPolled({ taskId, pollAt: now + 40_000 })
+    expect(await store.clampWaits(clamp)).toBe(0)
+    expect(await store.nextPollAt()).toBe(now + 40_000)
+    await apply(store, taskId, succeeded(), now + 3_600_000)
+    expect(await store.clampWaits(clamp)).toBe(2)
+    expect([await store.nextCopyAt(), await store.nextDeliveryAt()]).toEqual([now, now])
+    // While it is being sent, it is not to be sent a second time.
+    await store.claimDeliveries({ by: 'me', now, until: now + 3_600_000, limit: 1, busyHosts: [] })
+    await store.clampWaits(clamp)
+    expect(await store.nextDeliveryAt()).toBe(now + 120_000)
+    expect(await store.clampWaits(clamp)).toBe(0)
   })
 
   test('a callback that could not be read is noted, and its task is to be asked for at once', async () => {

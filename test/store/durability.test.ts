@@ -120,7 +120,7 @@ test('on a full disk every write of the batch is refused, none is half there, an
   const pages = Number(database.pragma('page_count', { simple: true }))
   database.pragma(`max_page_count = ${pages + 2}`)
   const before = database.prepare('select count(*) from jobs').pluck().get()
-  const batch = run(Array.from({ length: 40 }, (_, id) => create(id)))
+  const batch = run(Array.from({ length: 400 }, (_, id) => create(id)))
   expect(batch.fatal).toBeNull()
   const refused = batch.replies.filter(reply => 'failure' in reply)
   expect(refused.length).toBeGreaterThan(0)

@@ -18,7 +18,7 @@ async function openFresh() {
 
 test.each(Object.entries(figureQueries))('the figure %s walks no table that grows with the jobs', async (_name, sql) => {
   const { database } = await openFresh()
-  const plan = database.prepare(`explain query plan ${sql}`).all({ since: 0 }) as { detail: string }[]
+  const plan = database.prepare(`explain query plan ${sql}`).all({ since: 0, now: 0 }) as { detail: string }[]
   const steps = plan.map(row => row.detail).filter(detail => /^(SCAN|SEARCH) (?!CONSTANT|\(subquery)/.test(detail))
   expect(steps.length).toBeGreaterThan(0)
   for (const step of steps)
@@ -30,7 +30,7 @@ test('a write that is undone, alone or with its batch, is not counted', async ()
   const { database } = await openFresh()
   const run = batchRunner(database)
   database.exec("create trigger no_second before insert on tasks when new.position = 1 begin select raise(abort, 'no'); end")
-  const counts = (): unknown => figureReads(database)(0).jobs
+  const counts = (): unknown => figureReads(database)(0, 0).jobs
   run([{ id: 1, name: 'createJob', args: newJob({ tasks: 2 }) }])
   expect(counts()).toEqual([])
   run([1, 2].map(id => ({ id, name: 'createJob', args: newJob({ tasks: id }) })))
@@ -43,7 +43,7 @@ test('a restored backup counts its jobs as it holds them', async () => {
   snapshot(database, join(folder, 'copy.db'), 1_000_000)
   const copy = openDatabase(join(folder, 'copy.db'), 'reader')
   onTestFinished(() => void copy.close())
-  expect(figureReads(copy)(0).jobs.filter(row => row.count > 0)).toEqual([
+  expect(figureReads(copy)(0, 0).jobs.filter(row => row.count > 0)).toEqual([
     { model: 'gpt-image-2', status: 'processing', count: 2 },
   ])
 })

@@ -52,6 +52,7 @@ const imageRow = (position: number): Row => ({
   created: 24,
   arrived_at: 25,
   copy_at: null,
+  copy_error: 'answered 404',
 })
 const inputRow = (position: number): Row => ({
   job_id: 'job_1',
@@ -119,6 +120,7 @@ test('every column of a job arrives where it belongs, and its parts in their ord
       warnings: ['w'],
       webhookEvents: ['job.failed'],
       clientCallback: { url: 'https://k.example', base64: true },
+      queuePosition: null,
       tasks: [0, 1, 2].map(position =>
         named(taskRow(position), {
           owner: undefined,

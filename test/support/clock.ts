@@ -3,6 +3,8 @@ import type { Clock } from '../../src/domain/ports.ts'
 export type TestClock = Clock & {
   /** Moves the time forward, running what falls due on the way, in order. */
   advance(ms: number): Promise<void>
+  /** Sets the time back, as somebody does who sets a clock: what waits for a timer waits no longer for it. */
+  setBack(ms: number): void
   /** How many timers wait. */
   waiting(): number
 }
@@ -32,6 +34,10 @@ export function testClock(startAt = Date.UTC(2026, 0, 15, 12)): TestClock {
         await new Promise(resolve => setImmediate(resolve))
       }
       now = end
+    },
+    setBack(ms) {
+      now -= ms
+      for (const timer of timers) timer.at -= ms
     },
     waiting: () => timers.length,
   }

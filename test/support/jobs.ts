@@ -36,7 +36,7 @@ export function newJob(changes: Partial<NewJob> = {}): NewJob {
     fingerprint: 'a'.repeat(64),
     tasks: 1,
     retryOf: null,
-    held: false,
+    waiter: null,
     now,
     expiresAt: now + 1_800_000,
     idempotency: null,

@@ -33,7 +33,17 @@ export async function testOutbox() {
   /** Can be called again and again, as after a restart. */
   const start = (): NotifyStep => {
     const sender = makeSender({ allowPrivate: true }, [secret], '0')
-    const step = startNotify({ store, clock, log: testLog(), meter: makeMeter().meter, chance: () => 0.5, links, sender, bodies })
+    const step = startNotify({
+      by: 'me',
+      store,
+      clock,
+      log: testLog(),
+      meter: makeMeter().meter,
+      chance: () => 0.5,
+      links,
+      sender,
+      bodies,
+    })
     onTestFinished(() => step.close(AbortSignal.abort()))
     return step
   }

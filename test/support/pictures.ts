@@ -2,7 +2,7 @@ import sharp from 'sharp'
 
 /** A picture in one colour. */
 export async function picture(
-  options: { width?: number; height?: number; colour?: string; format?: 'png' | 'jpeg' | 'webp' } = {},
+  options: { width?: number; height?: number; colour?: string; format?: 'png' | 'jpeg' | 'webp' | 'gif' | 'avif' } = {},
 ): Promise<Buffer> {
   const { width = 32, height = 24, colour = '#f4efe6', format = 'png' } = options
   return sharp({ create: { width, height, channels: 3, background: colour } })

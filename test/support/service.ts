@@ -32,7 +32,7 @@ export type Running = Service & {
 /** The real service on a free port, on its sandbox unless the settings say otherwise; closed when the test ends. */
 export async function startTestService(
   settings: Record<string, string> = {},
-  parts: { clock?: Clock; chance?: () => number } = {},
+  parts: { clock?: Clock; chance?: () => number; onAnswered?: (fields: object) => void } = {},
 ): Promise<Running> {
   const log = testLog()
   const fatal: Error[] = []
@@ -49,6 +49,7 @@ export async function startTestService(
     chance: parts.chance ?? (() => 0.5),
     version: '0.0.0',
     onFatal: error => fatal.push(error),
+    ...(parts.onAnswered === undefined ? {} : { onAnswered: parts.onAnswered }),
   })
   onTestFinished(() => service.close(5_000))
   const address = service.app.server.address()

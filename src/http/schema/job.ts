@@ -53,9 +53,14 @@ const picture = named(
       revised_prompt: orNull(text('The prompt as the provider understood it.')),
       sha256: orNull(text('Of the bytes, in hex; null until the picture was copied.')),
       bytes: orNull(integer('Size of the file.')),
-      content_type: orNull(text('By its bytes.', { examples: ['image/png'] })),
-      width: orNull(integer('Pixels. It may be another size than was asked for.')),
-      height: orNull(integer('Pixels.')),
+      content_type: orNull(
+        text('By its bytes; `application/octet-stream` for a kind that is not known here.', { examples: ['image/png'] }),
+      ),
+      width: orNull(integer('Pixels, as it is shown. It may be another size than was asked for.')),
+      height: orNull(integer('Pixels, as it is shown.')),
+      stored: flag(
+        'Whether its bytes are kept here. If not, copying is tried again for a day; then `warnings` says why, and `url` goes on trying.',
+      ),
     },
     { description: 'One picture that came back. What is not known yet is null.' },
   ),
@@ -126,10 +131,18 @@ const job = named(
       n: integer('How many pictures were asked for.', { minimum: 1, maximum: maxN }),
       metadata: { type: 'object', additionalProperties: { type: 'string' }, description: 'Your own pairs.' },
       inputs: list(ref('Input'), 'The pictures that were sent in.'),
-      warnings: list({ type: 'string' }, 'What was dropped of the request, because the model ignores it.'),
+      warnings: list(
+        { type: 'string' },
+        'What was dropped of the request, because the model ignores it; what of the result is no picture, or could not be copied.',
+      ),
       cost,
       usage,
       tasks: list(ref('Task'), 'One, or `n` where the model makes one picture at a time.'),
+      queue_position: orNull(
+        integer(
+          'While `queued`: how many tasks leave before its first (0: next), as the turns stand now; of each key 10,000 are counted at most.',
+        ),
+      ),
       result: orNull(ref('Result'), 'Null until the first picture is there.'),
       late_result: orNull(
         ref('Result'),

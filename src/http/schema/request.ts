@@ -57,10 +57,10 @@ const fields: Record<string, Schema> = {
   }),
   ...textFields,
   output_compression: integer('Per cent.', { minimum: 0, maximum: maxCompression }),
-  trace_id: text('Your own id of the call, to find its task by at `/openai/tasks`. It goes to the provider where `n` is 1.', {
+  trace_id: text('Your own id of the call, to find its task by at `/openai/tasks`. It goes to the provider if `n` is 1.', {
     maxLength: maxTraceIdLength,
   }),
-  timeout_s: integer('After so many seconds the job is `expired`. `JOB_TIMEOUT_S` (1800) at most, which is the default.', {
+  timeout_s: integer('After so many seconds the job is `expired`. `JOB_TIMEOUT_S` (2400) at most, which is the default.', {
     minimum: 1,
   }),
   webhook_url: text('Where to tell of the job’s end. A public address.', {

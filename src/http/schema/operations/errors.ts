@@ -14,6 +14,10 @@ const told: Readonly<Record<ErrorCode, Told>> = {
     message: "size must be 'auto' or WIDTHxHEIGHT, such as 1024x1536",
     param: 'size',
   },
+  canceled: {
+    meaning: 'The job that a held request waited for was canceled, or deleted.',
+    message: 'the job was canceled',
+  },
   unauthorized: {
     meaning: 'No key, or a wrong one; where no keys are set, a page of another site that wants to change something.',
     message: 'send a valid API key as Authorization: Bearer …',
@@ -49,6 +53,10 @@ const told: Readonly<Record<ErrorCode, Told>> = {
     message: 'this Idempotency-Key was used for another request: use a new one',
     param: 'Idempotency-Key',
   },
+  expired: {
+    meaning: 'The job reached its deadline without a result; or, under the provider’s own code, the provider failed.',
+    message: 'no result came before the deadline (expires_at)',
+  },
   rate_limited: { meaning: 'Too many requests: wait for `Retry-After`.', message: 'too many requests: ask again in 42 s' },
   internal_error: {
     meaning: 'Something went wrong here. The operator finds it by its `request_id`.',
@@ -59,15 +67,19 @@ const told: Readonly<Record<ErrorCode, Told>> = {
     meaning: 'Not now. After POST /jobs nobody knows whether it was kept: ask again with the same `Idempotency-Key`.',
     message: 'the service is stopping',
   },
+  timeout: {
+    meaning: 'The pictures are not there yet. The job goes on: the same request again gets it.',
+    message: 'the pictures are not there yet; the job goes on',
+  },
   storage_full: {
     meaning: 'The disk is full. Nothing was kept of this request.',
     message: 'the disk is full: nothing was kept of this request',
   },
 }
 
-// The keys of a literal are known to be the codes.
+// The keys of a literal are known to be the codes. The first of a status stands for it.
 const codeOfStatus: ReadonlyMap<number, ErrorCode> = new Map(
-  (Object.keys(statusOfCode) as ErrorCode[]).map(code => [statusOfCode[code], code]),
+  (Object.keys(statusOfCode) as ErrorCode[]).toReversed().map(code => [statusOfCode[code], code]),
 )
 
 const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait.' } }

@@ -1,6 +1,6 @@
 import type { FastifySchema } from 'fastify'
 import { jobStatuses } from '../../../domain/job.ts'
-import { jobsPerPage, longestWaitS } from '../../bounds.ts'
+import { jobsPerPage } from '../../bounds.ts'
 import { callback, canceledJob, finishedJob, submittedJob } from '../examples.ts'
 import { jobRequest } from '../request.ts'
 import { integer, oneOf, ref, type Schema, text } from '../schema.ts'
@@ -42,10 +42,8 @@ export const getJob: FastifySchema = {
   params: byJob,
   querystring: optional({
     wait: integer(
-      `Hold the answer until the job is final, so many seconds at most; more than ${longestWaitS} count as ${longestWaitS}.`,
-      {
-        minimum: 0,
-      },
+      'Hold the answer until the job is final, so many seconds at most; more than `WAIT_MAX_S` (90 unless set) counts as that.',
+      { minimum: 0 },
     ),
   }),
   headers: optional({

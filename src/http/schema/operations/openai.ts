@@ -1,5 +1,5 @@
 import type { FastifySchema } from 'fastify'
-import { answerWithinS, recordsPerPage } from '../../bounds.ts'
+import { recordsPerPage } from '../../bounds.ts'
 import { editAnswer, exampleIds, taskRecord } from '../examples.ts'
 import { editRequest } from '../request.ts'
 import { integer, list, number, oneOf, ref, type Schema, text } from '../schema.ts'
@@ -8,7 +8,6 @@ import { errors } from './errors.ts'
 import { idempotencyKey } from './parameters.ts'
 
 const tags = ['openai']
-const failure = ref('EditError')
 const shouldRetry = { 'X-Should-Retry': header('`false` on what another try cannot mend, or might pay for twice.') }
 
 const edited: Schema = {
@@ -29,12 +28,10 @@ const edited: Schema = {
 }
 
 const failures = Object.fromEntries(
-  Object.entries(errors([...keyed, ...withBody, 402, 403, 404, 409, 422, 502], 'EditError')).map(
-    ([status, one]): [string, Schema] => {
-      const { headers } = one
-      return [status, { ...one, headers: { ...(typeof headers === 'object' ? headers : {}), ...shouldRetry } }]
-    },
-  ),
+  Object.entries(errors([...keyed, ...withBody, 402, 403, 422, 424, 504], 'EditError')).map(([status, one]): [string, Schema] => {
+    const { headers } = one
+    return [status, { ...one, headers: { ...(typeof headers === 'object' ? headers : {}), ...shouldRetry } }]
+  }),
 )
 
 /** @param operationId of its own for each of the paths: OpenAI's, and those of the provider's pages. */
@@ -43,13 +40,13 @@ export function editImages(operationId: string): FastifySchema {
     operationId,
     tags,
     summary: 'Edit pictures, as OpenAI and the provider have it',
-    description: `Answers when the pictures are there, ${answerWithinS} s at most. Each edit is a job like any other. A retry of OpenAI’s SDKs gets the job of its first try: one charge.`,
+    description:
+      'Answers when the pictures are there, at most `ANSWER_WITHIN_S` (280 s unless set). Each edit is a job like any other. A request that is repeated because its answer did not arrive gets the job of its first try: one charge.',
     headers: idempotencyKey,
     body: editRequest,
     response: {
       200: edited,
       ...failures,
-      504: answer({ description: '`timeout`: the pictures are not there yet. The job goes on.', schema: failure }),
     },
   }
 }

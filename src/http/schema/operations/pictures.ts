@@ -1,4 +1,5 @@
 import type { FastifySchema } from 'fastify'
+import { unknownType } from '../../../domain/picture.ts'
 import { smallerType, widths } from '../../../steps/smaller.ts'
 import { integer, oneOf, ref, type Schema, text } from '../schema.ts'
 import { header, keyed } from './answers.ts'
@@ -7,7 +8,7 @@ import { optional, path, taskId } from './parameters.ts'
 
 const index = integer('0 is the first.', { minimum: 0, examples: [0] })
 const binary = { type: 'string', format: 'binary' }
-const types = ['image/png', 'image/jpeg', smallerType]
+const types = ['image/png', 'image/jpeg', smallerType, unknownType]
 
 function picture(description: string, headers: Schema): Schema {
   return { description, headers, content: Object.fromEntries(types.map(type => [type, { schema: binary }])) }
@@ -15,6 +16,7 @@ function picture(description: string, headers: Schema): Schema {
 
 const cached = {
   ETag: header('Of the bytes, which never change.'),
+  'Content-Disposition': header('`attachment` for bytes of a kind that is not known here.'),
   'Cache-Control': header('Once the picture was copied: with a key for ever, by a signed URL until its signature ends.'),
 }
 
