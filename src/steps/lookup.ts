@@ -35,12 +35,14 @@ type Search = {
   found: Map<string, DuePoll>
   /** Records that are a task's only if they can be nothing else. */
   maybe: { lost: Lost; record: TaskRecord }[]
+  /** There were no more records than may be read. */
+  isWhole: boolean
   isFound: (lost: Lost) => boolean
 }
 
 function beginSearch(): Search {
   const found = new Map<string, DuePoll>()
-  return { found, maybe: [], isFound: ({ task }) => [...found.values()].includes(task) }
+  return { found, maybe: [], isWhole: true, isFound: ({ task }) => [...found.values()].includes(task) }
 }
 
 /**
@@ -79,22 +81,19 @@ export function makeLookup(deps: LookupDeps, ask: (query: RecordsQuery) => Promi
       const isOver = lost.every(one => one.attempts === 1 && search.isFound(one))
       if (fresh.length === 0 || isOver || isEnough(fresh)) return
     }
+    search.isWhole = false
   }
 
   async function readByTrace(lost: readonly Lost[], search: Search): Promise<void> {
     const own = lost.filter(one => one.traceIds.length > 0)
-    for (let first = 0; first < own.length; ) {
-      const group: Lost[] = []
-      let traceIds: string[] = []
-      for (const one of own.slice(first)) {
-        if (group.length > 0 && traceIds.length + one.traceIds.length > pageSize) break
-        group.push(one)
-        traceIds = [...traceIds, ...one.traceIds]
-      }
-      first += group.length
+    // Each has as many as there are secrets.
+    const atOnce = Math.max(1, Math.floor(pageSize / (own[0]?.traceIds.length ?? 1)))
+    for (let first = 0; first < own.length; first += atOnce) {
+      const group = own.slice(first, first + atOnce)
+      const traceIds = group.flatMap(one => one.traceIds)
       const pageAt = (offset: number): RecordsQuery => ({ traceIds, offset, limit: pageSize })
       // Where none was asked for, trace ids are not looked by there: the rest would be everybody's.
-      await readPages(pageAt, group, search, fresh => !fresh.some(record => record.traceIds.some(id => traceIds.includes(id))))
+      await readPages(pageAt, group, search, fresh => !fresh.some(record => group.some(one => sharesTrace(record, one))))
     }
   }
 
@@ -152,7 +151,7 @@ export function makeLookup(deps: LookupDeps, ask: (query: RecordsQuery) => Promi
     const rest = lost.filter(one => !search.isFound(one))
     for (const group of overlapping(rest)) await trying(readByTime(group, search))
     // What was not read may be a rival.
-    if (failure === null) await decide(search)
+    if (failure === null && search.isWhole) await decide(search)
     return { found: search.found, failure }
   }
 }
