@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { testClock } from '../support/clock.ts'
@@ -169,6 +170,18 @@ test('after a proper stop and a start the job is claimed by whoever was waiting'
   const again = await startTestService({ ...settings, ANSWER_WITHIN_S: '1' })
   expect(await post(again, content, key)).toMatchObject({ status: 504, jobId: accepted(service)[0] })
   expect(charges(again)).toBe(0)
+})
+
+test('a held connection is asked whether its client is still there, so that one that died without a word is noticed', async () => {
+  const service = await startTestService()
+  const socket = askUnread(service, JSON.stringify(await body({ prompt: 'fault:empty' })))
+  await until(() => charges(service) === 1)
+  const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0')
+  const [ours, theirs] = [hex(Number(new URL(service.url).port)), hex(socket.localPort ?? 0)]
+  // sl local_address rem_address st tx_queue:rx_queue tr:tm->when …: 2 is the timer of keep-alive.
+  const timerOf = (): string | undefined =>
+    new RegExp(`0100007F:${ours} 0100007F:${theirs} 01 \\S+ (\\d\\d):`).exec(readFileSync('/proc/net/tcp', 'utf8'))?.[1]
+  await until(() => timerOf() === '02')
 })
 
 test('claims are counted', async () => {
