@@ -28,18 +28,21 @@ export async function startProxy(target: string, cutAfterMs: (index: number) => 
     follow(client)
     const limitMs = cutAfterMs(count++)
     const cutting = limitMs === null ? null : setTimeout(() => client.destroy(), limitMs)
+    let upstream: Socket | null = null
     const knock = (): void => {
-      const upstream = follow(connect({ host: hostname, port: Number(port) }))
+      const socket = follow(connect({ host: hostname, port: Number(port) }))
+      upstream = socket
       const knockAgain = (): void => void (client.destroyed || setTimeout(knock, retryMs))
-      upstream.once('error', knockAgain).once('connect', () => {
-        upstream.off('error', knockAgain)
-        upstream.once('close', () => client.destroy())
-        client.pipe(upstream)
-        upstream.pipe(client)
+      socket.once('error', knockAgain).once('connect', () => {
+        socket.off('error', knockAgain).once('close', () => client.destroy())
+        client.pipe(socket)
+        socket.pipe(client)
       })
-      client.once('close', () => upstream.destroy())
     }
-    client.once('close', () => clearTimeout(cutting ?? undefined))
+    client.once('close', () => {
+      clearTimeout(cutting ?? undefined)
+      upstream?.destroy()
+    })
     knock()
   })
   server.listen(0, '127.0.0.1')
