@@ -11,6 +11,7 @@ import {
   type FakeProvider,
   fakeProvider,
   finished,
+  firstLook,
   jobOf,
   json,
   passUntil,
@@ -142,7 +143,7 @@ test('a provider that does not look by trace ids is not read to its end for them
   const everybody = Array.from({ length: 12 }, (_, index) => finished(`o-${index}`))
   provider.onAsked = response => json(response, 200, { items: everybody })
   await afterPolls(clock, service, job, 1)
-  expect(provider.asked.map(query => ['trace_ids' in query, query['offset']])).toEqual([
+  expect(firstLook(provider).map(query => ['trace_ids' in query, query['offset']])).toEqual([
     [true, 0],
     [false, 0],
     [false, 12],
