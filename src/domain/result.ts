@@ -176,6 +176,13 @@ export function parseResult(body: unknown, fileOf: FileLookup): Result | null {
   return error === null ? null : { kind: 'failed', ...ids, error, ...reportIn(body) }
 }
 
+/** Whether a body has what stands where pictures do, readable or not: something was made, and perhaps paid for. */
+export function holdsPictures(body: unknown, fileOf: FileLookup): boolean {
+  const items = isObject(body) ? (findItems(body)?.items ?? []) : []
+  const isThere = (value: unknown): boolean => isHttpUrl(value) || fileOf(value) !== undefined
+  return items.some(item => isThere(item) || (isObject(item) && [item['url'], item['image_url'], item['b64_json']].some(isThere)))
+}
+
 /** The task that an answer to a submit names: it was accepted, whatever else the answer says; null where it names none. */
 export function parseAccepted(body: unknown): Accepted | null {
   if (!isObject(body)) return null

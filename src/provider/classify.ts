@@ -1,6 +1,6 @@
 import { tooLargeWords } from '../domain/body-size.ts'
 import { refusesAccount, type SubmitOutcome } from '../domain/provider.ts'
-import { type FileLookup, type ProviderError, parseAccepted, parseError, parseResult } from '../domain/result.ts'
+import { type FileLookup, holdsPictures, type ProviderError, parseAccepted, parseError, parseResult } from '../domain/result.ts'
 
 /** What the provider answered to a submit. `body` is undefined where it was no JSON, or could not be read to its end. */
 export type Answer = { status: number; retryAfterMs: number | null; body: unknown; fileOf: FileLookup }
@@ -19,6 +19,12 @@ export function classifyAnswer(answer: Answer, sentBytes: number): SubmitOutcome
   const told = errorIn(status, body)
   if (accepted !== null) return isSuccess || told === null ? accepted : { ...accepted, error: told }
   if (isSuccess) return { kind: 'unconfirmed', reason: `HTTP ${status} with neither a task_id nor a result` }
+  if (holdsPictures(body, answer.fileOf))
+    return {
+      kind: 'unconfirmed',
+      reason: `HTTP ${status} with a result that cannot be used`,
+      ...(told === null ? {} : { error: told }),
+    }
   if (status >= 300 && status < 400) {
     const message = `the provider's address answers with a redirect (HTTP ${status}): check PROVIDER_BASE_URL and PROVIDER_EDITS_PATH`
     return { kind: 'refused', status, error: { code: 'redirected', message, traceId: null, status } }

@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { SubmitOutcome } from '../../src/domain/provider.ts'
 import { testClock } from '../support/clock.ts'
+import { picture } from '../support/pictures.ts'
 import { type Connected, connect, httpServer, jobId, json, sha256, submit, tcpServer } from './setting.ts'
 
 const html = (status: number) => (response: ServerResponse) =>
@@ -12,6 +13,8 @@ const failure = (code: string) => ({ success: false, error: { code, message: `it
 const told = (status: number, body: unknown, headers?: Record<string, string>) => (response: ServerResponse) =>
   json(response, status, body, headers)
 const raw = (status: number, text: string) => (response: ServerResponse) => response.writeHead(status).end(text)
+
+const pngBase64 = (await picture()).toString('base64')
 
 async function outcomeOf(answer: (response: ServerResponse) => void): Promise<{ outcome: SubmitOutcome; connected: Connected }> {
   const { url, seen } = await httpServer(answer)
@@ -47,10 +50,23 @@ describe('accepted, whatever the status says', () => {
   )
 
   test.each([400, 429, 500, 502, 503])('%i that holds the picture', async status => {
-    const { outcome, connected } = await outcomeOf(told(status, { ...failure('api_error'), data: [{ b64_json: 'cGFpZA==' }] }))
-    expect(outcome).toMatchObject({ kind: 'finished', result: { kind: 'succeeded', images: [{ file: { sizeBytes: 4 } }] } })
+    const { outcome, connected } = await outcomeOf(told(status, { ...failure('api_error'), data: [{ b64_json: pngBase64 }] }))
+    expect(outcome).toMatchObject({
+      kind: 'finished',
+      result: { kind: 'succeeded', images: [{ file: { contentType: 'image/png' } }] },
+    })
     expect(await connected.filesIn(jobId)).toHaveLength(1)
   })
+})
+
+test.each([400, 429, 500])('%i with something else where the pictures stand is no certain refusal', async status => {
+  for (const data of [[{ b64_json: 'cGFpZA==' }], { data: [{ b64_json: 'bnVsbA==' }] }]) {
+    const { outcome, connected } = await outcomeOf(told(status, { ...failure('api_error'), data }))
+    expect(outcome).toMatchObject({ kind: 'unconfirmed', error: { code: 'api_error', status } })
+    expect(await connected.filesIn(jobId)).toEqual([])
+  }
+  for (const data of [null, [], {}, [null], { detail: 'no' }])
+    expect((await outcomeOf(told(status, { ...failure('api_error'), data }))).outcome.kind).not.toBe('unconfirmed')
 })
 
 describe('finished at once', () => {

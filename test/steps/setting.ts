@@ -202,6 +202,12 @@ export async function passUntil<T>(
   })
 }
 
+/** What was asked in the first look for a lost submit: each begins by trace id. */
+export function firstLook({ asked }: FakeProvider): Record<string, unknown>[] {
+  const next = asked.findIndex((query, index) => index > 0 && 'trace_ids' in query)
+  return next === -1 ? asked : asked.slice(0, next)
+}
+
 /** Records of the tasks endpoint. */
 export const finished = (id: string, response: object = picturesAt('http://127.0.0.1:1/a.png')) => ({
   id,

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { JobView } from '../../src/domain/view.ts'
 import { testClock } from '../support/clock.ts'
+import { picture } from '../support/pictures.ts'
 import { startReceiver } from '../support/receiver.ts'
 import {
   accept,
@@ -144,7 +145,7 @@ describe('an answer under a status that says no', () => {
   })
 
   test('but holds the picture, is the result', async () => {
-    const b64_json = Buffer.from('paid').toString('base64')
+    const b64_json = (await picture()).toString('base64')
     const { job, provider } = await answered(answer(429, { ...failure('too_many_requests'), data: [{ b64_json }] }))
     expect(job).toMatchObject({ status: 'succeeded', tasks: [{ source: 'inline' }], cost: { billable: 'yes' } })
     expect(provider.submits).toHaveLength(1)
@@ -213,7 +214,10 @@ describe('what a result says that it used and cost', () => {
     const headers = { 'content-type': 'application/json' }
     await service.call('/openai/images/edits', { method: 'POST', headers, body })
     // It was accepted, so there is one.
-    await callBack(service, provider.submits[0] as Sent, { data: [{ b64_json: 'cGFpZA==' }], ...report })
+    await callBack(service, provider.submits[0] as Sent, {
+      data: [{ b64_json: (await picture()).toString('base64') }],
+      ...report,
+    })
     const [sent] = await receiver.count(1)
     expect(JSON.parse(sent?.body.toString() ?? '')).toMatchObject({ success: true, ...report, data: { data: [{}] } })
   })

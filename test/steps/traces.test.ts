@@ -11,6 +11,7 @@ import {
   type FakeProvider,
   fakeProvider,
   finished,
+  firstLook,
   jobOf,
   json,
   passUntil,
@@ -88,6 +89,16 @@ test.each([
   expect(sandbox.charges).toBe(models.length)
 })
 
+test('a record that repeats neither is not guessed at', async () => {
+  const sandbox = await startSandbox({ port: 0, delayMs: 20, faults: ['reset', 'lost', 'bare-record', 'own-trace'] })
+  onTestFinished(() => sandbox.close())
+  const clock = testClock(Date.now())
+  const service = await startTestService({ ...settingsFor(sandbox.baseUrl), POLL_AFTER_S: '10' }, { clock })
+  const job = await jobOf(service.submit({ ...aRequest, image: dataUrl(await picture()) }))
+  await sandbox.settled()
+  expect(await afterPolls(clock, service, job)).toMatchObject({ task_id: null, tasks: [{ status: 'unconfirmed', attempts: 1 }] })
+})
+
 test('and with one, where its record does not repeat the callback URL', async () => {
   const settings = { PUBLIC_URL: 'https://us.example.com', POLL_AFTER_S: '10' }
   const { clock, provider, service, job } = await lost({}, settings)
@@ -142,7 +153,7 @@ test('a provider that does not look by trace ids is not read to its end for them
   const everybody = Array.from({ length: 12 }, (_, index) => finished(`o-${index}`))
   provider.onAsked = response => json(response, 200, { items: everybody })
   await afterPolls(clock, service, job, 1)
-  expect(provider.asked.map(query => ['trace_ids' in query, query['offset']])).toEqual([
+  expect(firstLook(provider).map(query => ['trace_ids' in query, query['offset']])).toEqual([
     [true, 0],
     [false, 0],
     [false, 12],
