@@ -55,8 +55,12 @@ export function whenClosed(reply: FastifyReply, run: () => void): void {
   else reply.raw.once('close', run)
 }
 
-/** Fires when the client has gone, so that nothing waits for it. */
+/** After so long a silence the other side's system is asked whether it still knows the connection, ten times, once a second. */
+const keepAliveMs = 15_000
+
+/** Fires when the client has gone, without a word too, so that nothing waits for it. */
 export function clientGone(reply: FastifyReply): AbortSignal {
+  reply.raw.req.socket.setKeepAlive(true, keepAliveMs)
   const controller = new AbortController()
   whenClosed(reply, () => controller.abort())
   return controller.signal
@@ -64,8 +68,6 @@ export function clientGone(reply: FastifyReply): AbortSignal {
 
 /** So long after an answer left us, whole, its client may still be reading it. */
 const takenWithinMs = 60_000
-/** After so long a silence it is asked whether the other side is still there. */
-const keepAliveMs = 15_000
 
 /**
  * Has how a connection ends tell whether its answer was taken. To be called before the answer: it says that the connection
@@ -73,8 +75,6 @@ const keepAliveMs = 15_000
  */
 export function closeAfterAnswer(reply: FastifyReply): void {
   const { socket } = reply.raw.req
-  // A client that died without a word is noticed while its picture is being made.
-  socket.setKeepAlive(true, keepAliveMs)
   void reply.header('connection', 'close')
   // What Node calls after such an answer: it would close both sides at once, and nothing more would be heard of the client. To
   // write nothing tells whether the client had closed already: an answer to one that is gone is reset, which `end` passes over.
