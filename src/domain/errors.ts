@@ -73,8 +73,19 @@ export function invalid(param: string | null, message: string): ServiceError {
   return new ServiceError('invalid_request', message, { param })
 }
 
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}
+
 /** What node reports when the disk or the quota is full. */
 export function isDiskFull(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : null
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'SQLITE_FULL'
+  return ['ENOSPC', 'EDQUOT', 'SQLITE_FULL'].includes(codeOf(error))
+}
+
+/** The system's own limits, and disks that fail: of files, for the network has errors of its own. */
+const machineCodes = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EINTR', 'EIO', 'EROFS', 'ESTALE']
+
+/** Whether our machine is short of something, or its disk fails: the request is not at fault, and may go well later. */
+export function isMachineTrouble(error: unknown): boolean {
+  return machineCodes.includes(codeOf(error)) || /^SQLITE_(BUSY|CANTOPEN|IOERR|NOMEM)/.test(codeOf(error))
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { isDiskFull, ServiceError } from '../domain/errors.ts'
+import { isDiskFull, isMachineTrouble, ServiceError } from '../domain/errors.ts'
 import type { Log } from '../domain/ports.ts'
 
 export type ErrorBody = {
@@ -40,27 +40,42 @@ function fromFastify(error: Error & { code?: string; statusCode?: number }): Ser
   return new ServiceError('invalid_request', 'the request could not be read', { cause: error })
 }
 
-/** What the system lacks for a while: places for open files, memory, threads, and whatever it says of all of these. */
-const shortages: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ENOBUFS', 'EBUSY'])
-
-/** What the disk and the system say. */
-function fromDisk(error: Error & { code?: string }): ServiceError | null {
+/** What the machine says. */
+function fromMachine(error: Error): ServiceError | null {
   if (isDiskFull(error))
     return new ServiceError('storage_full', 'the disk is full: nothing was kept of this request', { cause: error })
-  if (error.code === 'EIO')
-    return new ServiceError('unavailable', 'the disk could not confirm this: ask again', { cause: error, retryAfterS: 5 })
-  if (shortages.has(error.code ?? ''))
-    return new ServiceError('unavailable', 'the machine has too much to do just now: ask again', { cause: error, retryAfterS: 5 })
+  if (isMachineTrouble(error))
+    return new ServiceError('unavailable', 'this machine cannot do it at the moment: ask again', { cause: error, retryAfterS: 5 })
   return null
 }
 
 /** `error`: whatever was thrown, be it no error at all. */
 export function toServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error
-  const known = error instanceof Error ? (fromDisk(error) ?? fromFastify(error)) : null
+  const known = error instanceof Error ? (fromMachine(error) ?? fromFastify(error)) : null
   return (
     known ?? new ServiceError('internal_error', 'something went wrong here; the request_id helps us to find it', { cause: error })
   )
+}
+
+/** What was said of the file or page that could not be sent in the end. Of an error it would be wrong, and be kept in caches. */
+const ofAnotherBody = [
+  'content-type',
+  'content-length',
+  'content-range',
+  'accept-ranges',
+  'etag',
+  'last-modified',
+  'cache-control',
+]
+
+/** Takes headers back, those too that fastify has handed on already because the body is a stream. */
+function takeBack(reply: FastifyReply): void {
+  if (reply.raw.headersSent) return
+  for (const name of ofAnotherBody) {
+    void reply.removeHeader(name)
+    reply.raw.removeHeader(name)
+  }
 }
 
 /** Answers an error in the one shape that all errors have. */
@@ -68,6 +83,7 @@ export function makeErrorHandler(log: Log) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const told = toServiceError(error)
     if (told.status >= 500) log.error({ err: error, request_id: request.id, route: request.routeOptions.url }, 'request.failed')
+    takeBack(reply)
     if (told.retryAfterS !== null) void reply.header('retry-after', Math.ceil(told.retryAfterS))
     if (told.code === 'unauthorized') void reply.header('www-authenticate', 'Bearer')
     return reply.code(told.status).send(errorBody(told, request.id))

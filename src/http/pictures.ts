@@ -75,6 +75,8 @@ async function sendPicture(
   const found = await send(request.raw, encodeURI(path), options)
   if (found.type === 'error') {
     void reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-type').removeHeader('content-disposition')
+    // Why it can't be read says whether that passes.
+    if (found.statusCode === 500) throw found.metadata.error
     if (found.statusCode !== 416)
       throw new ServiceError('not_found', 'the file of this picture is gone', { cause: found.metadata.error })
     const error = new ServiceError('invalid_request', 'the range lies outside of the picture', { param: 'Range' })

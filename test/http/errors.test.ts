@@ -35,6 +35,15 @@ test('a full disk is told as such', () => {
   }
 })
 
+test('a machine that is short of something, or whose disk fails, is no fault of the request: 503, to be asked again', () => {
+  const codes = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EINTR', 'EIO', 'EROFS', 'ESTALE', 'SQLITE_CANTOPEN']
+  for (const code of codes) {
+    const told = toServiceError(Object.assign(new Error(`${code}: /secret/path`), { code }))
+    expect([code, told.code, told.status, told.retryAfterS]).toEqual([code, 'unavailable', 503, 5])
+    expect(told.message).not.toMatch(/secret|E[A-Z]+/)
+  }
+})
+
 test('whatever is thrown is answered, be it no error at all', async () => {
   const app = Fastify()
   app.setErrorHandler(makeErrorHandler(testLog()))

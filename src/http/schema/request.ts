@@ -1,6 +1,16 @@
 import { jobEventTypes } from '../../domain/events.ts'
 import { maxUrlLength } from '../../domain/inputs.ts'
-import { defaultModel, maxImagesPerRequest, maxPixels, maxSide, models, sideStep, sizePresets } from '../../domain/models.ts'
+import {
+  defaultModel,
+  leastPixels,
+  maxImagesPerRequest,
+  maxPixels,
+  maxSide,
+  models,
+  mostRatio,
+  sideStep,
+  sizePresets,
+} from '../../domain/models.ts'
 import { maxCompression, type textParams } from '../../domain/params.ts'
 import {
   defaultWebhookEvents,
@@ -20,7 +30,7 @@ const sizes = sizePresets.map(({ size }) => size).join(', ')
 /** What goes to the provider, as text. The keys are those that are checked to be texts. */
 const textFields: Record<(typeof textParams)[number], Schema> = {
   size: text(
-    `For gpt-image-2: \`auto\` or \`WIDTHxHEIGHT\`, both multiples of ${sideStep}, long side ${maxSide} at most, ${maxPixels.toLocaleString('en')} pixels at most. Presets: ${sizes}. What costs more is in \`GET /v1/models\`.`,
+    `For gpt-image-2: \`auto\` or \`WIDTHxHEIGHT\`, both multiples of ${sideStep}, long side ${maxSide} at most, ${maxPixels.toLocaleString('en')} pixels at most. Presets: ${sizes}. Less than ${leastPixels.toLocaleString('en')} pixels, or beyond ${mostRatio}:1, may be refused by the provider: a line in \`warnings\`. What costs more is in \`GET /v1/models\`.`,
     { examples: ['1024x1536'] },
   ),
   quality: text('As the model has it.'),
@@ -45,7 +55,7 @@ const webhookEvents = list(oneOf('What happened.', jobEventTypes), 'Which events
 
 const fields: Record<string, Schema> = {
   prompt: text('What to change in the picture. Not blank.', { minLength: 1, maxLength: maxPromptLength, pattern: '\\S' }),
-  model: text('Other names go to the provider as they are.', {
+  model: text('`NAME:variant` takes what `NAME` takes. Other names go to the provider as they are.', {
     pattern: modelName.source,
     default: defaultModel,
     examples: models.map(model => model.id),
@@ -72,8 +82,16 @@ const fields: Record<string, Schema> = {
 }
 
 const link = (description: string): Schema =>
-  text(description, { anyOf: [{ pattern: '^data:' }, { pattern: '^https?:', maxLength: maxUrlLength }] })
-const linkText = 'A URL, or a `data:` URL of a PNG, JPEG or WebP.'
+  text(description, {
+    anyOf: [
+      { pattern: '^data:' },
+      { pattern: '^https?:', maxLength: maxUrlLength },
+      { pattern: '^[\\w+/\\-\\s]{64}[\\w+/=\\-\\s]*$' },
+    ],
+  })
+const linkText = 'A URL, or a PNG, JPEG or WebP as a `data:` URL or as bare base64.'
+const maskText =
+  'The part that may change: a PNG with alpha, transparent where it may, in the pixel size of the first image. Another format, and more than 4 MB, are mended here.'
 const several = (item: Schema, description: string): Schema =>
   list(item, description, { minItems: 1, maxItems: maxImagesPerRequest })
 const file = (description: string): Schema => ({ type: 'string', format: 'binary', description })
@@ -98,14 +116,26 @@ const json = (properties: Record<string, Schema>, required: readonly string[], e
 const jsonFields = {
   ...fields,
   image: { description: 'The picture, or several.', anyOf: [link(linkText), several(link(linkText), 'Several pictures.')] },
-  mask: link('The part that may change: a URL, or a `data:` URL.'),
+  mask: link(`${maskText} ${linkText}`),
 }
 const formFields = {
   ...fields,
-  image: several(file('A PNG, JPEG or WebP.'), 'Files; a URL may be sent as a text of the same name. Also as `image[]`.'),
-  mask: file('The part that may change.'),
+  image: several(
+    file('A PNG, JPEG or WebP.'),
+    'Files; a URL may be sent as a text of the same name. Also as `image[]` or `image[0]`.',
+  ),
+  mask: file(`${maskText} Also as \`mask[]\`.`),
   metadata: asText('Your own pairs, kept with the job.', metadata),
   webhook_events: asText('Which events to tell of.', webhookEvents),
+}
+const webLink = (description: string): Schema => text(description, { pattern: '^https?:', maxLength: maxUrlLength })
+const urlencodedFields = {
+  ...formFields,
+  image: {
+    description: 'The picture, or several under the same name, `image[]` or `image[0]`.',
+    anyOf: [webLink('Its URL.'), several(webLink('Its URL.'), 'Several pictures.')],
+  },
+  mask: webLink(`${maskText} Its URL.`),
 }
 const wrapped = { type: 'object', required: ['image_url'], properties: { image_url: link(linkText) } }
 const answering = {
@@ -115,8 +145,12 @@ const answering = {
   partial_images: integer('Ignored: there are no partial pictures.'),
 }
 
-const body = (ofJson: Schema, ofForm: Schema) => ({
-  content: { 'application/json': { schema: ofJson }, 'multipart/form-data': { schema: ofForm } },
+const body = (ofJson: Schema, ofForm: Schema, ofUrlencoded: Schema) => ({
+  content: {
+    'application/json': { schema: ofJson },
+    'multipart/form-data': { schema: ofForm },
+    'application/x-www-form-urlencoded': { schema: ofUrlencoded },
+  },
 })
 
 const required = ['prompt', 'image']
@@ -125,6 +159,7 @@ const required = ['prompt', 'image']
 export const jobRequest = body(
   json(jsonFields, required, { picture: { summary: 'A picture as a data: URL', value: jsonRequest } }),
   json(formFields, required, { file: { summary: 'A picture as a file', value: formRequest } }),
+  json(urlencodedFields, required, {}),
 )
 
 /** The body of an edit as OpenAI, and the provider, have it. */
@@ -140,4 +175,5 @@ export const editRequest = body(
     { picture: { summary: 'A picture as a data: URL', value: openAiJsonRequest } },
   ),
   json({ ...formFields, ...answering }, required, { file: { summary: 'A picture as a file', value: openAiFormRequest } }),
+  json({ ...urlencodedFields, ...answering }, required, {}),
 )

@@ -46,7 +46,7 @@ const told: Readonly<Record<ErrorCode, Told>> = {
   },
   unsupported_media_type: {
     meaning: 'Neither JSON nor a form, or compressed.',
-    message: 'send the request as application/json or multipart/form-data',
+    message: 'send the request as application/json, multipart/form-data or application/x-www-form-urlencoded',
   },
   idempotency_mismatch: {
     meaning: 'This `Idempotency-Key` was used for another request.',

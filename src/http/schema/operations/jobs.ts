@@ -25,7 +25,7 @@ export const submitJob: FastifySchema = {
   tags,
   summary: 'Submit an edit',
   description:
-    'Takes a job, as JSON or as a form, and keeps it before it answers. The submit is tried at once, and the answer waits for it up to 10 s: normally `task_id` is in it. A job that has to wait is `queued`. Where the provider refuses the job at once, that error is answered.',
+    'Takes a job, as JSON or as a form of either kind, and keeps it before it answers. The submit is tried at once, and the answer waits for it up to 10 s: normally `task_id` is in it. A job that has to wait is `queued`. Where the provider refuses the job at once, that error is answered.',
   headers: idempotencyKey,
   body: jobRequest,
   response: {
