@@ -79,4 +79,33 @@ for (const { name, isInstalled } of proxies) {
     await held
     await until(() => service.log.lines.some(({ event }) => event === 'client.gone'))
   })
+
+  test.skipIf(!isInstalled)(
+    `behind ${name} a caller who dies in the midst of a large answer gets the job again, uncharged`,
+    async () => {
+      const service = await startTestService(behind)
+      const url = await startProxy(name, service.url)
+      const ask = async (signal: AbortSignal | null = null): Promise<Response> =>
+        fetch(`${url}/v1/images/edits`, {
+          ...form(rawForm([{ name: 'prompt', body: 'fault:empty' }, imageOf(await picture())])),
+          signal,
+        })
+      const leaving = new AbortController()
+      const first = ask(leaving.signal)
+      await until(() => (service.sandbox?.submits.length ?? 0) > 0)
+      const { pathname } = new URL(service.sandbox?.submits[0]?.callbackUrl ?? '')
+      const bytes = await pictureOfSize(16 * mebibyte)
+      const body = JSON.stringify({ ...success, data: [{ b64_json: bytes.toString('base64') }] })
+      expect((await fetch(`${url}${pathname}`, { method: 'POST', body })).status).toBe(200)
+      // Its beginning is read, and no more.
+      await (await first).body?.getReader().read()
+      leaving.abort()
+      await until(() => service.log.lines.some(({ event }) => event === 'client.gone' || event === 'answer.not_taken'))
+      const again = await ask()
+      const answer = (await again.json()) as { data: { b64_json: string }[] }
+      expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([200, 'true'])
+      expect(Buffer.from(answer.data[0]?.b64_json ?? '', 'base64').equals(bytes)).toBe(true)
+      expect(service.sandbox?.submits).toHaveLength(1)
+    },
+  )
 }
