@@ -60,7 +60,8 @@ export type TaskEvent =
   | { type: 'refused'; error: ProviderError }
   | { type: 'unconfirmed'; error?: ProviderError | null }
   | ({ type: 'succeeded'; source: Source } & Told)
-  | ({ type: 'failed'; source: Source; error: ProviderError } & Told)
+  /** `mayBeBilled`: it ended, but nobody says that it failed. */
+  | ({ type: 'failed'; source: Source; error: ProviderError; mayBeBilled?: boolean } & Told)
   | { type: 'canceled' }
   | { type: 'expired' }
 
@@ -123,7 +124,12 @@ export function moveTask(task: TaskState, event: TaskEvent, now: number): Move {
     case 'succeeded':
       return applied({ status: 'succeeded', charge: 'made', error: null, ...ended(task, event, now) })
     case 'failed':
-      return applied({ status: 'failed', charge: 'none', error: event.error, ...ended(task, event, now) })
+      return applied({
+        status: 'failed',
+        charge: event.mayBeBilled === true ? 'possible' : 'none',
+        error: event.error,
+        ...ended(task, event, now),
+      })
     case 'canceled':
       return applied({ status: 'canceled', completedAt: now })
     case 'expired':
@@ -153,7 +159,7 @@ function afterwards(task: TaskState, event: TaskEvent, now: number): Move {
       }
     case 'failed':
       // It tells nothing new where the outcome at the provider is known.
-      if (task.charge !== 'possible') return duplicate(event)
+      if (task.charge !== 'possible' || event.mayBeBilled === true) return duplicate(event)
       return { outcome: 'late', task: { ...task, ...learned(task, event), charge: 'none' } }
     case 'unconfirmed':
       // What the provider said after the submit had been given up on.

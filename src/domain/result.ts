@@ -26,7 +26,13 @@ export type Result =
       warnings?: readonly string[]
     } & Ids &
       Report)
-  | ({ kind: 'failed'; error: ProviderError } & Ids & Report)
+  | ({
+      kind: 'failed'
+      error: ProviderError
+      /** It ended without a picture that can be used, but the provider does not say that it failed. Else it is not billed. */
+      mayBeBilled?: true
+    } & Ids &
+      Report)
 
 /** The provider took the task and will tell later. */
 export type Accepted = { kind: 'accepted'; taskId: string; traceId: string | null }
@@ -246,6 +252,7 @@ function resultOf(record: JsonObject, { taskId, type }: Pick<TaskRecord, 'taskId
     taskId,
     traceId,
     error: { code: 'no_result', message: 'the provider finished without a result that can be used', traceId },
+    mayBeBilled: true,
   }
   const ids: Ids = { taskId: result.taskId ?? taskId, traceId: result.traceId ?? traceId }
   const more = { ...reportIn(record), ...result, ...ids, ...(type === null ? {} : { recordType: type }) }

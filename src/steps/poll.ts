@@ -143,7 +143,8 @@ export function startPoll(deps: PollDeps): PollStep {
       await moveFiles(jobId, result)
       return store.applyResult({ taskId, result, source: 'poll', now, copyAt: now, receipt: null })
     })
-    ended.add(task)
+    // What may be billed may still get its picture.
+    if (result.kind === 'succeeded' || result.mayBeBilled !== true) ended.add(task)
     log.info({ job: jobId, task: taskId, outcome, result: result.kind }, `poll.${outcome}`)
     if (arrived !== null) meter.resultArrived(arrived, 'poll')
     if (kept) deps.onResult()

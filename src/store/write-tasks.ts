@@ -135,7 +135,7 @@ function eventOf(result: Result, source: Source): TaskEvent {
   }
   return result.kind === 'succeeded'
     ? { type: 'succeeded', source, ...told }
-    : { type: 'failed', source, error: result.error, ...told }
+    : { type: 'failed', source, error: result.error, mayBeBilled: result.mayBeBilled === true, ...told }
 }
 
 type TaskMove = ReturnType<typeof taskMover>['move']

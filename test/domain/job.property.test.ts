@@ -65,8 +65,8 @@ const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .tuple(ids, source, error)
-      .map(([its, from, why]) => ({ type: 'failed', source: from, error: why, ...its }) as const),
+      .tuple(ids, source, error, fc.boolean())
+      .map(([its, from, why, mayBeBilled]) => ({ type: 'failed', source: from, error: why, mayBeBilled, ...its }) as const),
   },
   { weight: 1, arbitrary: fc.constant(events.canceled) },
   { weight: 1, arbitrary: fc.constant(events.expired) },

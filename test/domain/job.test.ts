@@ -263,6 +263,17 @@ describe('after the end', () => {
     expect(moveTask(first.task, events.succeeded, 8).outcome).toBe('late')
   })
 
+  test('an end without a picture, of which nobody says that it is a failure, leaves open what is billed', () => {
+    const silent = { ...events.failed, mayBeBilled: true }
+    const { outcome, task } = moveTask(after('claimed', 'accepted'), silent, 7)
+    expect({ outcome, task }).toMatchObject({ outcome: 'applied', task: { status: 'failed', charge: 'possible' } })
+    expect(moveTask(task, silent, 8)).toEqual({ outcome: 'duplicate', task })
+    expect(moveTask(task, events.failed, 8)).toMatchObject({ outcome: 'late', task: { status: 'failed', charge: 'none' } })
+    expect(moveTask(task, events.succeeded, 8)).toMatchObject({ outcome: 'late', task: { charge: 'made', lateResultAt: 8 } })
+    const canceled = after('claimed', 'accepted', 'canceled')
+    expect(moveTask(canceled, silent, 8)).toMatchObject({ outcome: 'duplicate', task: { charge: 'possible' } })
+  })
+
   test.each(['not_sent', 'refused'] as const)('%s after a cancel tells that nothing is billed', type => {
     const { outcome, task } = moveTask(after('claimed', 'canceled'), events[type], 7)
     expect({ outcome, task }).toMatchObject({ outcome: 'ignored', task: { status: 'canceled', charge: 'none' } })

@@ -86,6 +86,8 @@ describe('a task record', () => {
       kind: 'failed',
       taskId: 't-1',
       error: { code: 'no_result', traceId: 'r-1' },
+      // Nobody says that it failed.
+      mayBeBilled: true,
     })
   })
 

@@ -135,8 +135,38 @@ test('a result that holds no picture is asked for, and is one that failed only i
   provider.records.push(finished('t-1', bad))
   await clock.advance(120_000)
   const ended = await becomes(service, job.id, one => one.status === 'failed')
-  expect(ended).toMatchObject({ result: null, error: { code: 'no_result' } })
+  expect(ended).toMatchObject({ result: null, error: { code: 'no_result' }, cost: { billable: 'unknown' } })
   expect(await filesOf(service)).toEqual([])
+})
+
+test('one that ended with no picture, and no word of a failure, is asked for on: its picture may be paid for', async () => {
+  const { clock, provider, service, job } = await submitted()
+  provider.records.push(finished('t-1', {}))
+  await clock.advance(120_000)
+  await becomes(service, job.id, one => one.status === 'failed')
+  provider.records.splice(0, 1, finished('t-1', { data: [{ b64_json: png.toString('base64') }] }))
+  const asked = provider.asked.length
+  await clock.advance(29_999)
+  expect(provider.asked).toHaveLength(asked)
+  await clock.advance(60_001)
+  expect(await becomes(service, job.id, one => one.late_result !== null)).toMatchObject({
+    status: 'failed',
+    late_result: { data: [{ stored: true }] },
+    cost: { billable: 'yes' },
+  })
+})
+
+test('and no more, once its record says that it failed', async () => {
+  const { clock, provider, service, job } = await submitted()
+  provider.records.push(finished('t-1', {}))
+  await clock.advance(120_000)
+  await becomes(service, job.id, one => one.status === 'failed')
+  provider.records.splice(0, 1, finished('t-1', failure('api_error')))
+  await clock.advance(90_000)
+  expect(await becomes(service, job.id, one => one.cost.billable === 'no')).toMatchObject({ error: { code: 'no_result' } })
+  const asked = provider.asked.length
+  await clock.advance(600_000)
+  expect(provider.asked).toHaveLength(asked)
 })
 
 describe('a callback and a poll of the same result: the first wins', () => {
