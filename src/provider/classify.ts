@@ -2,8 +2,8 @@ import { tooLargeWords } from '../domain/body-size.ts'
 import { refusesAccount, type SubmitOutcome } from '../domain/provider.ts'
 import { type FileLookup, holdsPictures, type ProviderError, parseAccepted, parseError, parseResult } from '../domain/result.ts'
 
-/** What the provider answered to a submit. `body` is undefined where it was no JSON, or could not be read to its end. */
-export type Answer = { status: number; retryAfterMs: number | null; body: unknown; fileOf: FileLookup }
+/** What the provider answered to a submit. `body` is undefined where it was no JSON, or `isWhole` says that it could not be read. */
+export type Answer = { status: number; retryAfterMs: number | null; body: unknown; isWhole: boolean; fileOf: FileLookup }
 
 /**
  * Sorts an answer to a submit: what it means for whether the task was accepted, and billed.
@@ -30,6 +30,8 @@ export function classifyAnswer(answer: Answer, sentBytes: number): SubmitOutcome
     return { kind: 'refused', status, error: { code: 'redirected', message, traceId: null, status } }
   }
   if (status === 413) return { kind: 'refused', status, error: tooLarge(told, sentBytes) }
+  // What was not read may name the task.
+  if (status === 429 && !answer.isWhole) return { kind: 'unconfirmed', reason: 'HTTP 429, whose body could not be read' }
   const isKnownRefusal = status === 429 || (status === 500 && parseError(body) !== null)
   if (isKnownRefusal && !(told !== null && refusesAccount(status, told.code))) {
     const error = told ?? { ...ownError('rate_limited', 'the provider asks to wait'), status }

@@ -3,7 +3,7 @@ import { Agent, type Dispatcher, request } from 'undici'
 import type { Blobs, Clock } from '../domain/ports.ts'
 import type { Provider, SubmitOrder, SubmitOutcome } from '../domain/provider.ts'
 import { parseRetryAfter } from '../domain/retry.ts'
-import { type Lifted, liftJson } from '../files/lift.ts'
+import { LiftError, type Lifted, liftJson } from '../files/lift.ts'
 import { pictureOptions } from '../files/pictures-in-results.ts'
 import { unlessAborted } from './abort.ts'
 import { classifyAnswer, classifyFailure } from './classify.ts'
@@ -65,23 +65,25 @@ export function connectProvider(options: ProviderOptions): Provider {
   async function classifyResponse(response: Dispatcher.ResponseData, jobId: string, sentBytes: number): Promise<SubmitOutcome> {
     const { statusCode: status, headers, body } = response
     const retryAfterMs = parseRetryAfter(headers['retry-after'], options.clock.now())
-    const lifted = await readJson(body, jobId)
-    const answer = { status, retryAfterMs, body: lifted?.value, fileOf: (value: unknown) => lifted?.file(value) }
+    const read = await readJson(body, jobId)
+    const lifted = typeof read === 'string' ? null : read
+    const isWhole = read !== 'unreadable'
+    const answer = { status, retryAfterMs, body: lifted?.value, isWhole, fileOf: (value: unknown) => lifted?.file(value) }
     const outcome = classifyAnswer(answer, sentBytes)
     await discardUnused(blobs, jobId, lifted?.files ?? [], outcome.kind === 'finished' ? [outcome.result] : [])
     return outcome
   }
 
   /**
-   * The answer's JSON with its pictures on the disk; null where it is none, or broke off, or the disk is full: then there is no
-   * answer to go by, and the task stays looked for.
+   * The answer's JSON with its pictures on the disk. `unreadable`: it broke off, or is more than may be, or the disk is full. Then,
+   * and where it is no JSON, there is no answer to go by, and the task stays looked for.
    */
-  async function readJson(body: Dispatcher.ResponseData['body'], jobId: string): Promise<Lifted | null> {
+  async function readJson(body: Dispatcher.ResponseData['body'], jobId: string): Promise<Lifted | 'no_json' | 'unreadable'> {
     try {
       return await liftJson(body, pictureOptions(blobs, jobId, options.maxAnswerBytes))
-    } catch {
+    } catch (error) {
       body.on('error', () => {}).destroy()
-      return null
+      return error instanceof LiftError && error.kind === 'malformed' ? 'no_json' : 'unreadable'
     }
   }
 

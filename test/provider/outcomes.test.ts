@@ -233,6 +233,16 @@ describe('nobody knows', () => {
     expect((await outcomeOf(answer)).outcome).toMatchObject({ kind: 'unconfirmed' })
   })
 
+  test('a 429 whose body breaks off, or is more than may be: it may have named the task', async () => {
+    const breaks = (response: ServerResponse): void => {
+      const headers = { 'content-type': 'application/json', 'content-length': '100' }
+      response.writeHead(429, headers).write('{"success":false,"task_id":"t-', () => response.socket?.resetAndDestroy())
+    }
+    expect((await outcomeOf(breaks)).outcome).toMatchObject({ kind: 'unconfirmed' })
+    const { url } = await httpServer(told(429, { padding: 'x'.repeat(20_000), task_id: 't-1' }))
+    expect(await submit(await connect(url, { maxAnswerBytes: 10_000 }))).toMatchObject({ kind: 'unconfirmed' })
+  })
+
   test.each([
     [502, 'api_error'],
     [503, 'used_up'],
