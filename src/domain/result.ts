@@ -243,7 +243,8 @@ export function parseRecord(record: unknown, fileOf: FileLookup): TaskRecord | n
 /** What a record says of its task's end; null where it is still running. */
 function resultOf(record: JsonObject, { taskId, type }: Pick<TaskRecord, 'taskId' | 'type'>, fileOf: FileLookup): Result | null {
   const parsed = parseResult(record['response'], fileOf)
-  const finished = record['finished_at'] !== null && record['finished_at'] !== undefined
+  // Some encoders write 0, or nothing, for a time that is not there yet.
+  const finished = Boolean(record['finished_at'])
   // A picture is taken even where the record does not say that it is over: it is there, and paid for.
   if (!finished && parsed?.kind !== 'succeeded') return null
   const traceId = idOrNull(record['trace_id'])

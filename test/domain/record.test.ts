@@ -91,6 +91,10 @@ describe('a task record', () => {
     })
   })
 
+  test.each([[0], [''], [false]])('whose end is %j, as some write that there is none yet, is still running', finishedAt => {
+    expect(read({ id: 't-1', finished_at: finishedAt, response: null })).toEqual({ ...silent, taskId: 't-1', result: null })
+  })
+
   test('may be over at any time, in any spelling of it', () => {
     for (const finishedAt of [0, 1, 1.5, '2026-01-01T00:00:00Z'])
       expect(read({ id: 't-1', finished_at: finishedAt, response: success })?.result?.kind).toBe('succeeded')
