@@ -1,14 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../domain/ports.ts'
+import { lookEveryMs, type Progress, progressOf } from '../net/rate.ts'
 import type { Connections } from './connections.ts'
 import { hasBody } from './early-answers.ts'
-
-const windowMs = 10_000
-const leastBytesPerWindow = 10 * 1_024
-const lookEveryMs = 1_000
-
-type Watched = { sinceAt: number; bytes: number }
 
 /**
  * Cuts off bodies that come slower than 1 kB/s for 10 s, on every route. A fixed time would not do: 30 MB on a slow line need
@@ -21,23 +16,22 @@ export function cutSlowBodies(
   connections: Connections,
   idOf: (request: IncomingMessage) => string,
 ): void {
-  const watched = new Map<IncomingMessage, Watched>()
+  const watched = new Map<IncomingMessage, Progress>()
   let cancel = (): void => {}
 
   const look = (): void => {
     const now = clock.now()
-    for (const [request, seen] of watched) {
-      const { bytesRead } = request.socket
+    for (const [request, since] of watched) {
       // A body that waits for us, for the disk say, is not slow: its buffer is full.
-      const ours = request.readableLength >= request.readableHighWaterMark
-      const isSetBack = now < seen.sinceAt
-      if (ours || isSetBack || bytesRead - seen.bytes >= leastBytesPerWindow)
-        watched.set(request, { sinceAt: now, bytes: bytesRead })
-      else if (now - seen.sinceAt >= windowMs) {
-        watched.delete(request)
-        // Below fastify: the route is still reading, and sees the connection close.
-        connections.refuse(request.socket, 408, idOf(request))
+      const isOurs = request.readableLength >= request.readableHighWaterMark
+      const progress = progressOf(since, now, request.socket.bytesRead, isOurs)
+      if (progress !== null) {
+        watched.set(request, progress)
+        continue
       }
+      watched.delete(request)
+      // Below fastify: the route is still reading, and sees the connection close.
+      connections.refuse(request.socket, 408, idOf(request))
     }
     cancel = clock.after(lookEveryMs, look)
   }
@@ -45,7 +39,7 @@ export function cutSlowBodies(
   // Of the server itself: fastify runs no hook for a path that it can't read.
   app.server.prependListener('request', (request, response) => {
     if (!hasBody(request)) return
-    watched.set(request, { sinceAt: clock.now(), bytes: request.socket.bytesRead })
+    watched.set(request, { at: clock.now(), bytes: request.socket.bytesRead })
     const forget = (): void => void watched.delete(request)
     request.once('end', forget)
     request.once('close', forget)
