@@ -73,7 +73,8 @@ export function invalid(param: string | null, message: string): ServiceError {
   return new ServiceError('invalid_request', message, { param })
 }
 
-function codeOf(error: unknown): string {
+/** The code that the operating system, Node or SQLite gave an error, or an empty text. */
+export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 

@@ -23,13 +23,16 @@ const isoBrands: ReadonlyMap<string, string> = new Map([
   ['heis', 'a HEIC picture'],
   ['mif1', 'a HEIF picture'],
   ['msf1', 'a HEIF picture'],
-  ['avif', 'an AVIF picture'],
-  ['avis', 'an AVIF picture'],
 ])
 
-/** Pictures that no model takes. */
+/** Pictures whose type we know, and that no model takes. */
+const known: ReadonlyMap<string, string> = new Map([
+  ['image/gif', 'a GIF'],
+  ['image/avif', 'an AVIF picture'],
+])
+
+/** Other pictures that no model takes. */
 const starts: readonly (readonly [start: string, what: string])[] = [
-  ['GIF8', 'a GIF'],
   ['BM', 'a BMP picture'],
   ['II*\0', 'a TIFF picture'],
   ['MM\0*', 'a TIFF picture'],
@@ -48,14 +51,14 @@ const others: readonly (readonly [start: RegExp, what: string])[] = [
 ]
 
 /**
- * What a file is that is sent for a picture and can't be taken, by its first bytes, with what to do about it; null if that cannot be
- * told. Completes a sentence: "image is a HEIC picture: convert it to JPEG or PNG first".
+ * What a file is that is sent for a picture and can't be taken, by its first bytes and the type that they have, with what to do about
+ * it; null if that cannot be told. Completes a sentence: "image is a HEIC picture: convert it to JPEG or PNG first".
  */
-export function lookOf(head: Uint8Array): string | null {
+export function lookOf(head: Uint8Array, contentType: string): string | null {
   const start = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, 512)).toString('latin1')
   if (start === '') return 'an empty file'
   const brand = start.startsWith('ftyp', 4) ? isoBrands.get(start.slice(8, 12)) : undefined
-  const picture = brand ?? starts.find(([bytes]) => start.startsWith(bytes))?.[1]
+  const picture = known.get(contentType) ?? brand ?? starts.find(([bytes]) => start.startsWith(bytes))?.[1]
   if (picture !== undefined) return `${picture}: ${remedy}`
   return others.find(([pattern]) => pattern.test(start))?.[1] ?? null
 }

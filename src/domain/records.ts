@@ -1,6 +1,5 @@
 import type { JobEventType } from './events.ts'
 import type { JobStatus, TaskState, TaskStatus } from './job.ts'
-import type { Usage } from './report.ts'
 import type { ClientCallback } from './request.ts'
 
 /** A job as it is stored, with all that belongs to it. Times are milliseconds since 1970. */
@@ -39,8 +38,6 @@ export type TaskRecord = TaskState & {
   dueAt: number
   polls: number
   expiresAt: number
-  /** What the provider says that it used. */
-  usage?: Usage | null
 }
 
 /** What a picture's file is known to be; null where it is not here (yet). */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { codeOf } from '../domain/errors.ts'
 import type { OwnWork } from './own-work.ts'
 
 /** A folder may vanish between its making and the opening of a file as often as somebody else gives one up: not for ever. */
@@ -28,11 +29,6 @@ export function partName(name: string): string {
 /** 8 hex digits: names within one job's folder differ by them. */
 export function randomSuffix(): string {
   return randomBytes(4).toString('hex')
-}
-
-/** The code that the operating system gave an error, or an empty string. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** After this, the names in a folder survive a loss of power. */

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { isDiskFull, ServiceError } from '../domain/errors.ts'
-import { codeOf, syncFolder } from './folder.ts'
+import { codeOf, isDiskFull, ServiceError } from '../domain/errors.ts'
+import { syncFolder } from './folder.ts'
 
 /** What a start needs of a disk at most, before it takes anything: the database's own two files, and some commits. */
 const reserveBytes = 2 ** 20

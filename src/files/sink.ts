@@ -198,7 +198,7 @@ export class DiskSink implements FileSink {
   async #describe(head: Buffer): Promise<StoredFile> {
     const contentType = contentTypeOf(head)
     const isKnown = contentType.startsWith('image/')
-    const look = isTaken(contentType) ? null : lookOf(head)
+    const look = isTaken(contentType) ? null : lookOf(head, contentType)
     const size = isKnown ? (shownSizeInHead(head) ?? (await shownSizeOf(this.#pathOf(partName(this.#name))))) : null
     return {
       name: this.#name,

@@ -67,13 +67,6 @@ export function streamBodies(app: FastifyInstance): void {
   app.addContentTypeParser(['application/json', 'multipart/form-data', 'application/x-www-form-urlencoded'], passThrough)
 }
 
-const form = 'application/x-www-form-urlencoded'
-
-/** Leaves forms without files to the routes, too. */
-export function takeForms(scope: FastifyInstance): void {
-  if (!scope.hasContentTypeParser(form)) scope.addContentTypeParser(form, passThrough)
-}
-
 /**
  * Takes any body with any Content-Type, or none. The header is replaced before anything looks at it: one that is no media type
  * at all would be refused.

@@ -10,7 +10,7 @@ import { clientTraceOf } from '../domain/trace.ts'
 import { type JobView, jobView, type Links } from '../domain/view.ts'
 import { LiftError, liftJson } from '../files/lift.ts'
 import { callerOf, maySee } from './access.ts'
-import { bodyOf, passingBodyOf, takeForms } from './bodies.ts'
+import { bodyOf, passingBodyOf } from './bodies.ts'
 import { recordsPerPage } from './bounds.ts'
 import { findTasks, listModels } from './schema/operations/openai.ts'
 
@@ -199,7 +199,6 @@ export function lookupRoutes({ store, links }: LookupRoutesDeps) {
   }
 
   return async (app: FastifyInstance): Promise<void> => {
-    takeForms(app)
     app.post('/openai/tasks', { config: { access: 'read' }, schema: findTasks('findTasks') }, tasks)
     app.post('/v1/openai/tasks', { config: { access: 'read' }, schema: findTasks('findTasksV1') }, tasks)
     const listed = async () => ({ object: 'list', data: models.map(modelView) })

@@ -1,4 +1,5 @@
 import { errors } from 'undici'
+import { codeOf } from '../domain/errors.ts'
 import { AddressRefused, privateReason } from './guard.ts'
 
 type FailureOptions = { retryable?: boolean; final?: boolean; status?: number; cause?: unknown }
@@ -22,10 +23,6 @@ export class FetchFailed extends Error {
     this.final = options.final ?? false
     this.status = options.status ?? null
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** What node and OpenSSL call a certificate that does not hold; other codes of TLS are about the handshake. */

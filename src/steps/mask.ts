@@ -16,10 +16,10 @@ const rule = 'mask must be a PNG with transparent places where the picture may c
  */
 export function makeMaskPreparation({ blobs }: { blobs: Blobs }) {
   async function prepare(jobId: string, mask: StoredFile, image: StoredFile): Promise<StoredFile> {
-    const [facts, imageFacts] = [await factsOf(blobs.pathOf(jobId, mask.name)), await factsOf(blobs.pathOf(jobId, image.name))]
+    const facts = await factsOf(blobs.pathOf(jobId, mask.name))
     if (facts === null) throw invalid('mask', `mask cannot be read, or has more than ${maxMegapixels} megapixels`)
     if (!facts.hasAlpha) throw invalid('mask', `${rule}; this one has no alpha channel`)
-    checkSize(facts, image, imageFacts)
+    await checkSize(facts, jobId, image)
     if (facts.isPng && !facts.isTurned && mask.sizeBytes <= maxMaskBytes) return mask
     const bytes = await asPng(blobs.pathOf(jobId, mask.name), maxMaskBytes)
     if (bytes === null)
@@ -36,6 +36,17 @@ export function makeMaskPreparation({ blobs }: { blobs: Blobs }) {
     return made
   }
 
+  /** A picture that is turned has two sizes, and which of them counts over there is not documented: either is taken. */
+  async function checkSize({ shown }: MaskFacts, jobId: string, image: StoredFile): Promise<void> {
+    const isFitting = (size: Pick<StoredFile, 'width' | 'height'>): boolean =>
+      size.width === shown.width && size.height === shown.height
+    // What cannot be measured is not refused for its size.
+    if (image.width === null || isFitting(image)) return
+    const imageFacts = await factsOf(blobs.pathOf(jobId, image.name))
+    if (imageFacts !== null && isFitting(imageFacts.stored)) return
+    throw invalid('mask', `${rule}: ${image.width}x${image.height}; this one has ${shown.width}x${shown.height}`)
+  }
+
   return async (jobId: string, request: JobRequest): Promise<JobRequest> => {
     const { edit } = request
     const mask = edit.inputs.find(input => input.role === 'mask')?.file ?? null
@@ -45,14 +56,4 @@ export function makeMaskPreparation({ blobs }: { blobs: Blobs }) {
     const inputs = edit.inputs.map((input): Input => (input.file === mask ? { ...input, file: made } : input))
     return { ...request, edit: { ...edit, inputs } }
   }
-}
-
-/** A picture that is turned has two sizes, and which of them counts over there is not documented: either is taken. */
-function checkSize({ shown }: MaskFacts, image: StoredFile, imageFacts: MaskFacts | null): void {
-  const sizes = [imageFacts?.shown ?? image, imageFacts?.stored ?? image]
-  // What cannot be measured is not refused for its size.
-  if (sizes.some(({ width }) => width === null)) return
-  if (sizes.some(({ width, height }) => width === shown.width && height === shown.height)) return
-  const [wanted] = sizes
-  throw invalid('mask', `${rule}: ${wanted?.width}x${wanted?.height}; this one has ${shown.width}x${shown.height}`)
 }
