@@ -61,6 +61,7 @@ export function toServiceError(error: unknown): ServiceError {
 /** What was said of the file or page that could not be sent in the end. Of an error it would be wrong, and be kept in caches. */
 const ofAnotherBody = [
   'content-type',
+  'content-disposition',
   'content-length',
   'content-range',
   'accept-ranges',
